@@ -1,1 +1,27 @@
-//! To be written.
+//! CAdES Baseline-B signatures over e-prescriptions: bytes in, CMS out; CMS in, report out.
+//!
+//! Pure functions. Nothing here reads a file, a clock or a network, and nothing here holds a private key:
+//! [`prepare`] answers the digest that a card or an HSM signs, [`Unsigned::finish`] takes the raw signature.
+//!
+//! * Writing: enveloping CMS SignedData (RFC 5652) with the signed attributes of CAdES-B
+//!   (ETSI EN 319 122-1), DER only. `docs/cades.md` lists every field with its clause.
+//! * Reading: [`verify`] takes DER and BER with indefinite lengths, because production signers emit both,
+//!   and reports mathematics, format and certificate chain separately. [`Report::judge`] draws one verdict
+//!   from the facts under the caller's [`Policy`].
+//!
+//! Revocation is not evaluated here yet: an embedded OCSP response is handed out as bytes, and the policy
+//! says what a signature is worth whose revocation nobody checked.
+
+mod algorithm;
+mod anchors;
+mod policy;
+mod report;
+mod sign;
+mod verify;
+
+pub use algorithm::{Algorithm, AlgorithmError, Curve};
+pub use anchors::{AnchorError, TrustAnchors};
+pub use policy::{Judgement, Policy, Reason, Revocation, Verdict};
+pub use report::{Chain, Finding, FindingCode, Mathematics, Report, Severity, Signer};
+pub use sign::{BuildError, SigningRequest, Unsigned, prepare};
+pub use verify::{ParseError, verify};
