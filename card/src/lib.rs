@@ -1,1 +1,23 @@
-//! To be written.
+//! Speaking to one health professional card (HPC) or insurance card (eGK).
+//!
+//! The crate knows APDUs, PIN blocks, card profiles and three ways to reach a card (PC/SC, a socket, a test
+//! double). It knows no PKCS#11, no gRPC and no clock, and it starts no thread: the caller decides when a card is
+//! talked to, and everything that is not a method of a [`transport::Transport`], [`transport::Readers`] or
+//! [`hpc::Hpc`] is free of I/O.
+//!
+//! Two rules hold everywhere. A PIN goes to the card at most once per call, whatever fails ([`hpc::Hpc::verify_pin`]).
+//! And what a card says is data, not truth: every length is checked, every loop is bounded, nothing panics.
+#![forbid(unsafe_code)]
+
+pub mod apdu;
+pub mod egk;
+pub mod hpc;
+pub mod identify;
+pub mod pin;
+pub mod profile;
+pub mod status;
+pub mod tlv;
+pub mod transport;
+
+mod file;
+mod iccsn;

@@ -1,0 +1,99 @@
+//! What can go wrong with a health professional card, by cause.
+
+use crate::pin::{PinFormatError, PinStatus};
+use crate::profile::SignatureScheme;
+use crate::status::StatusWord;
+use crate::transport::TransportError;
+
+/// Why a card could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Not a health professional card this crate knows.
+    #[error("not a known health professional card")]
+    Foreign,
+    /// A file of the card does not hold what its specification says.
+    #[error("{file} of the card is malformed")]
+    Malformed {
+        /// Name of the file.
+        file: &'static str,
+    },
+    /// The card refused a command.
+    #[error("{command}: {status}")]
+    Status {
+        /// What was asked.
+        command: &'static str,
+        /// What the card answered.
+        status: StatusWord,
+    },
+    /// The connection failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// Why an operation with a card failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// Wrong PIN; the card has one try fewer.
+    #[error("wrong PIN, {tries} tries left")]
+    PinIncorrect {
+        /// Tries left, at least 1.
+        tries: u8,
+    },
+    /// The PIN is blocked, now or since long.
+    #[error("the PIN is blocked")]
+    PinBlocked,
+    /// The PIN must be set first.
+    #[error("the PIN cannot be used yet: it must be set first ({status:?})")]
+    PinNotUsable {
+        /// [`PinStatus::TransportPin`] or [`PinStatus::EmptyPin`].
+        status: PinStatus,
+    },
+    /// The PIN cannot be right; nothing was sent.
+    #[error(transparent)]
+    PinFormat(#[from] PinFormatError),
+    /// No PIN entered, the entry used up or lost.
+    #[error("the PIN has not been entered, or the entry is used up")]
+    NotLoggedIn,
+    /// No such key on this card.
+    #[error("no such key on this card")]
+    KeyMissing,
+    /// The key does not do this.
+    #[error("the key does not sign with {scheme}")]
+    SchemeNotAllowed {
+        /// What was asked for.
+        scheme: SignatureScheme,
+    },
+    /// Input of the wrong length; nothing was sent. For [`SignatureScheme::RsaPkcs1`] `expected` is the maximum.
+    #[error("input of {got} bytes, expected {expected}")]
+    InputLength {
+        /// Bytes expected.
+        expected: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// The card was pulled or swapped. Open it again.
+    #[error("the card was removed")]
+    Removed,
+    /// The card was reset by another program; logins are gone, the card is still there.
+    #[error("the card was reset by another program")]
+    Reset,
+    /// The card refused a command.
+    #[error("{command}: {status}")]
+    Status {
+        /// What was asked.
+        command: &'static str,
+        /// What the card answered.
+        status: StatusWord,
+    },
+    /// The card answered with something else than a signature.
+    #[error("signature of {got} bytes, expected {expected}")]
+    SignatureLength {
+        /// Bytes expected.
+        expected: usize,
+        /// Bytes received.
+        got: usize,
+    },
+    /// The connection failed; logins are gone.
+    #[error(transparent)]
+    Transport(TransportError),
+}

@@ -1,0 +1,116 @@
+//! PINs: format-2 blocks (ISO 9564-1 clause 8.3, gemSpec_COS clause 8.1.7) and the states a card reports.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::status::StatusWord;
+
+/// The longest PIN a format-2 block holds in the card's sense: 12 digits.
+const MAX_DIGITS: usize = 12;
+
+/// A PIN as typed, held as the 8-byte block that goes to the card. Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct Pin {
+    block: Zeroizing<[u8; 8]>,
+    digits: u8,
+}
+
+/// Why a PIN is not sent to a card. Says nothing about the PIN but its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PinFormatError {
+    /// Too short or too long for this card; no try was spent.
+    #[error("a PIN of {got} characters, the card takes {min} to {max}")]
+    Length {
+        /// Characters given.
+        got: usize,
+        /// Fewest digits the card takes.
+        min: u8,
+        /// Most digits the card takes.
+        max: u8,
+    },
+    /// Something else than ASCII digits; no try was spent.
+    #[error("a PIN consists of the digits 0 to 9 only")]
+    NotDigits,
+}
+
+impl Pin {
+    /// Takes `min` to `max` ASCII digits.
+    ///
+    /// # Errors
+    /// Wrong length, or a character that is not a digit.
+    pub fn parse(ascii: &[u8], min: u8, max: u8) -> Result<Pin, PinFormatError> {
+        let got = ascii.len();
+        let length = PinFormatError::Length { got, min, max };
+        if got < usize::from(min) || got > usize::from(max).min(MAX_DIGITS) {
+            return Err(length);
+        }
+        if !ascii.iter().all(u8::is_ascii_digit) {
+            return Err(PinFormatError::NotDigits);
+        }
+        let digits = u8::try_from(got).map_err(|_| length)?;
+        let mut block = Zeroizing::new([0xFF; 8]);
+        let (first, rest) = block.split_at_mut(1);
+        first.fill(0x20 | digits);
+        for (byte, pair) in rest.iter_mut().zip(ascii.chunks(2)) {
+            let high = pair.first().map_or(0x0F, |digit| digit & 0x0F);
+            let low = pair.get(1).map_or(0x0F, |digit| digit & 0x0F);
+            *byte = high << 4 | low;
+        }
+        Ok(Pin { block, digits })
+    }
+
+    /// Number of digits.
+    pub fn digits(&self) -> u8 {
+        self.digits
+    }
+
+    /// The format-2 block: `2`, the number of digits, the digits, filled with `F` to 8 bytes.
+    pub fn block(&self) -> &[u8; 8] {
+        &self.block
+    }
+}
+
+/// Prints nothing of the PIN.
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pin(..)")
+    }
+}
+
+/// What is known of a PIN on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinStatus {
+    /// Entered; the keys behind it can be used.
+    Verified,
+    /// Not entered.
+    NotVerified {
+        /// Wrong entries the card still forgives, at least 1.
+        tries: u8,
+    },
+    /// The card still has the PIN it was shipped with; it must be replaced first.
+    TransportPin,
+    /// No PIN has been set yet.
+    EmptyPin,
+    /// Verification is switched off; the keys can be used without it.
+    Disabled,
+    /// Entered wrongly too often; only the PUK helps.
+    Blocked,
+    /// The card did not say: it has no such PIN, or its answer to VERIFY got lost.
+    Unknown,
+}
+
+impl PinStatus {
+    /// Reads the answer to GET PIN STATUS (gemSpec_COS clause 14.6.4) or VERIFY.
+    pub fn from_status(status: StatusWord) -> PinStatus {
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => PinStatus::Verified,
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => PinStatus::Blocked,
+            (_, Some(tries)) => PinStatus::NotVerified { tries },
+            (StatusWord::TRANSPORT_PIN, _) => PinStatus::TransportPin,
+            (StatusWord::EMPTY_PIN, _) => PinStatus::EmptyPin,
+            (StatusWord::PIN_DISABLED, _) => PinStatus::Disabled,
+            _ => PinStatus::Unknown,
+        }
+    }
+}

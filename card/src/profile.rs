@@ -1,0 +1,234 @@
+//! Card profiles: what differs between cards, kept as data files (`profiles/*.toml`), one per card.
+//!
+//! Curves, hash lengths, application names, key references and MSE bytes stand there and nowhere else. Adding a card
+//! of this family means adding a file and a line in [`profiles`].
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// A health professional card.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Short name, e.g. `hba-g21`.
+    pub name: String,
+    /// What a person calls the card, e.g. `HBA`; the start of PKCS#11 token labels.
+    pub label: String,
+    /// Who made the specification of the card, for PKCS#11's manufacturer field.
+    pub manufacturer: String,
+    /// Application identifier of the MF: FCP tag 84 of a selected MF.
+    #[serde(deserialize_with = "hex_bytes")]
+    pub mf_aid: Vec<u8>,
+    /// ATRs this card is known to send. A hint only: chips are shared between card types.
+    #[serde(deserialize_with = "hex_list")]
+    pub atrs: Vec<Vec<u8>>,
+    /// The applications with keys, ESIGN first.
+    pub applications: Vec<ApplicationProfile>,
+}
+
+/// Which of the two PIN-protected applications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Application {
+    /// Authentication and encryption, behind PIN.CH.
+    Esign,
+    /// Qualified signature, behind PIN.QES.
+    Qes,
+}
+
+/// One application (DF) of a card.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationProfile {
+    /// Its role.
+    pub application: Application,
+    /// Application identifier for SELECT.
+    #[serde(deserialize_with = "hex_bytes")]
+    pub aid: Vec<u8>,
+    /// Short file identifier of EF.SSEC (signatures per PIN entry), if the application has one.
+    pub ssec_sfid: Option<u8>,
+    /// The PIN in front of its keys.
+    pub pin: PinProfile,
+    /// Its private keys with certificates.
+    pub keys: Vec<KeyProfile>,
+}
+
+/// One PIN.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinProfile {
+    /// Name on the card, e.g. `PIN.QES`.
+    pub label: String,
+    /// P2 of VERIFY: the password identifier, with bit 8 set for one that lives in the application.
+    pub reference: u8,
+    /// Fewest digits.
+    pub min: u8,
+    /// Most digits.
+    pub max: u8,
+    /// Wrong entries the card forgives in a row, after a right one.
+    pub tries: u8,
+}
+
+/// One private key and its certificate.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyProfile {
+    /// The certificate object's name on the card, e.g. `C.HP.AUT.E256`.
+    pub label: String,
+    /// What the key is for.
+    pub purpose: KeyPurpose,
+    /// Key type and size.
+    pub kind: KeyKind,
+    /// Key reference in MANAGE SECURITY ENVIRONMENT.
+    pub reference: u8,
+    /// Signature schemes the card offers for the key, with the algorithm identifier of each in MANAGE SECURITY
+    /// ENVIRONMENT. Empty for keys that do not sign.
+    #[serde(default)]
+    pub schemes: Vec<(SignatureScheme, u8)>,
+    /// Short file identifier of the certificate.
+    pub certificate_sfid: u8,
+    /// File identifier of the certificate.
+    pub certificate_fid: u16,
+    /// CKA_ID: small, fixed, unique on the card, never 0.
+    pub id: u8,
+}
+
+impl KeyProfile {
+    /// The algorithm identifier for a scheme, `None` if the card does not offer it for this key.
+    pub fn algorithm(&self, scheme: SignatureScheme) -> Option<u8> {
+        self.schemes.iter().find(|(offered, _)| *offered == scheme).map(|(_, algorithm)| *algorithm)
+    }
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPurpose {
+    /// Client authentication (AUT).
+    Authentication,
+    /// Qualified signature (QES).
+    Signature,
+    /// Encryption, i.e. decryption on the card (ENC).
+    Encryption,
+}
+
+/// Key type and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum KeyKind {
+    /// An elliptic curve key.
+    Ec(Curve),
+    /// An RSA key.
+    Rsa {
+        /// Size of the modulus in bits.
+        bits: u16,
+    },
+}
+
+impl KeyKind {
+    /// Bytes of a signature as the card returns it: r||s, or as long as the modulus.
+    pub fn signature_len(self) -> usize {
+        match self {
+            KeyKind::Ec(curve) => curve.field_len() * 2,
+            KeyKind::Rsa { bits } => usize::from(bits / 8),
+        }
+    }
+}
+
+/// An elliptic curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum Curve {
+    /// NIST P-256, secp256r1.
+    P256,
+    /// NIST P-384, secp384r1.
+    P384,
+    /// brainpoolP256r1 (RFC 5639).
+    #[serde(rename = "brainpoolP256r1")]
+    BrainpoolP256r1,
+}
+
+impl Curve {
+    /// Bytes of a field element: also the length of r, of s and of the digest that is signed.
+    pub fn field_len(self) -> usize {
+        match self {
+            Curve::P256 | Curve::BrainpoolP256r1 => 32,
+            Curve::P384 => 48,
+        }
+    }
+}
+
+impl fmt::Display for Curve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Curve::P256 => "P-256",
+            Curve::P384 => "P-384",
+            Curve::BrainpoolP256r1 => "brainpoolP256r1",
+        })
+    }
+}
+
+/// How the card makes a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum SignatureScheme {
+    /// ECDSA over a digest as long as the curve's field; answer r||s.
+    #[serde(rename = "ecdsa")]
+    Ecdsa,
+    /// RSASSA-PKCS1-v1_5 over a DigestInfo; the card pads.
+    #[serde(rename = "rsa-pkcs1")]
+    RsaPkcs1,
+    /// RSASSA-PSS over a SHA-256 digest, MGF1 with SHA-256, salt of 32 bytes; the card does it all.
+    #[serde(rename = "rsa-pss-sha256")]
+    RsaPssSha256,
+}
+
+impl fmt::Display for SignatureScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SignatureScheme::Ecdsa => "ECDSA",
+            SignatureScheme::RsaPkcs1 => "RSA PKCS#1 v1.5",
+            SignatureScheme::RsaPssSha256 => "RSA-PSS with SHA-256",
+        })
+    }
+}
+
+impl Profile {
+    /// The profile of an application; `None` if the card has no such application.
+    pub fn application(&self, application: Application) -> Option<&ApplicationProfile> {
+        self.applications.iter().find(|candidate| candidate.application == application)
+    }
+
+    /// The profile with this name.
+    pub fn by_name(name: &str) -> Option<&'static Profile> {
+        profiles().iter().find(|profile| profile.name == name)
+    }
+}
+
+/// The health professional cards this crate knows.
+pub fn profiles() -> &'static [Profile] {
+    static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
+        SOURCES.iter().filter_map(|(name, text)| readable(name, toml::from_str(text))).collect()
+    });
+    &PROFILES
+}
+
+const SOURCES: &[(&str, &str)] = &[
+    ("hba-g21", include_str!("../profiles/hba-g21.toml")),
+    ("hpc-p384", include_str!("../profiles/hpc-p384.toml")),
+];
+
+/// A profile that does not parse costs this card only; the tests keep it from being shipped.
+fn readable<T>(name: &str, parsed: Result<T, toml::de::Error>) -> Option<T> {
+    parsed.inspect_err(|error| tracing::error!(name, %error, "card profile left out")).ok()
+}
+
+fn hex_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    hex::decode(&text).map_err(serde::de::Error::custom)
+}
+
+fn hex_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| hex::decode(text).map_err(serde::de::Error::custom)).collect()
+}

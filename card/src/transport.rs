@@ -1,0 +1,208 @@
+//! Ways to a card: one command in, one answer out, with exclusive sections and an honest word about resets.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::apdu::{ApduError, Command, Response};
+
+mod pcsc;
+mod readers;
+mod socket;
+mod traced;
+
+pub use readers::{CardPresence, ReaderState, Readers};
+pub use socket::SocketTransport;
+pub use traced::{Traced, Traffic};
+
+/// A connection to one card in one reader.
+///
+/// After [`TransportError::Reset`] or [`TransportError::Removed`] every call fails with the same error until
+/// [`Transport::reconnect`]: what the card knew (selection, PINs, channels) is gone and the caller has to know it.
+/// Dropping a transport leaves the card as it is, it is never reset.
+pub trait Transport: Send {
+    /// The answer to reset of the connected card.
+    fn atr(&self) -> &[u8];
+
+    /// Sends one command and returns the card's answer, whatever its status word.
+    ///
+    /// # Errors
+    /// The command may or may not have been executed; nothing is ever sent twice.
+    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError>;
+
+    /// Begins an exclusive section: other programs' commands wait until [`Transport::end`]. Sections do not nest.
+    ///
+    /// # Errors
+    /// The section has not begun.
+    fn begin(&mut self) -> Result<(), TransportError>;
+
+    /// Ends the exclusive section; without one, does nothing.
+    ///
+    /// # Errors
+    /// The connection is broken; the section is over nevertheless.
+    fn end(&mut self) -> Result<(), TransportError>;
+
+    /// Takes note of a reset, or connects to the card that is in the reader now. Does not reset the card. Ends a
+    /// section. The card may be another one: compare its serial number.
+    ///
+    /// # Errors
+    /// No card, no reader, or no service.
+    fn reconnect(&mut self) -> Result<(), TransportError>;
+
+    /// Commands and bytes since the connection was made; zeros for a transport that does not count.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+}
+
+/// A boxed transport is a transport, so that wrappers take either.
+impl Transport for Box<dyn Transport> {
+    fn atr(&self) -> &[u8] {
+        self.as_ref().atr()
+    }
+
+    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+        self.as_mut().transmit(command)
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.as_mut().begin()
+    }
+
+    fn end(&mut self) -> Result<(), TransportError> {
+        self.as_mut().end()
+    }
+
+    fn reconnect(&mut self) -> Result<(), TransportError> {
+        self.as_mut().reconnect()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.as_ref().traffic()
+    }
+}
+
+/// What can go wrong between the driver and the card.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The PC/SC service does not run, or went away; the next call tries it again.
+    #[error("the PC/SC service is not running")]
+    NoService,
+    /// No reader of this name.
+    #[error("no reader named \"{name}\"")]
+    UnknownReader {
+        /// The name asked for.
+        name: String,
+    },
+    /// The reader is empty.
+    #[error("no card in the reader")]
+    NoCard,
+    /// There is a card, but it gives no answer to reset: inserted the wrong way round, dirty or broken.
+    #[error("the card does not respond")]
+    Unresponsive,
+    /// The card was pulled, or another one is in the reader now.
+    #[error("the card was removed")]
+    Removed,
+    /// Somebody reset the card; its state is gone, the card is still there.
+    #[error("the card was reset by another program")]
+    Reset,
+    /// Another program holds the card exclusively.
+    #[error("another program holds the card exclusively")]
+    Sharing,
+    /// The command or its answer got lost between reader and card.
+    #[error("the reader could not exchange the command with the card")]
+    NotTransacted,
+    /// No answer in time; whether the command was executed is unknown.
+    #[error("the card did not answer in time")]
+    Timeout,
+    /// Something came that is not an answer.
+    #[error("malformed {what} of {length} bytes")]
+    Malformed {
+        /// What it should have been.
+        what: &'static str,
+        /// Bytes received.
+        length: usize,
+    },
+    /// The command cannot be encoded, or the answer has no status word.
+    #[error(transparent)]
+    Apdu(#[from] ApduError),
+    /// The socket failed.
+    #[error("card socket: {0}")]
+    Io(#[from] std::io::Error),
+    /// PC/SC failed in a way that has no name here.
+    #[error("PC/SC: {0}")]
+    Pcsc(::pcsc::Error),
+}
+
+/// Where to look for readers: `pcsc:`, `pcsc:<part of the reader's name>`, `socket:/path`, `socket:host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReaderSpec {
+    /// The readers of the PC/SC service.
+    Pcsc {
+        /// Only readers whose name contains this text.
+        filter: Option<String>,
+    },
+    /// One simulated card behind a socket (`docs/card-socket.md`).
+    Socket(SocketAddress),
+}
+
+/// Address of a card socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketAddress {
+    /// A Unix stream socket.
+    Unix(std::path::PathBuf),
+    /// `host:port`.
+    Tcp(String),
+}
+
+/// A text that names no reader.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is no reader: expected pcsc:, pcsc:<part of its name>, socket:/path or socket:host:port")]
+pub struct ReaderSpecError {
+    /// The text given.
+    pub text: String,
+}
+
+impl FromStr for ReaderSpec {
+    type Err = ReaderSpecError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ReaderSpecError { text: text.to_owned() };
+        match text.split_once(':') {
+            Some(("pcsc", "")) => Ok(ReaderSpec::Pcsc { filter: None }),
+            Some(("pcsc", filter)) => Ok(ReaderSpec::Pcsc { filter: Some(filter.to_owned()) }),
+            Some(("socket", address)) => address.parse().map(ReaderSpec::Socket).map_err(|()| error()),
+            _ => Err(error()),
+        }
+    }
+}
+
+impl FromStr for SocketAddress {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('/') {
+            return Ok(SocketAddress::Unix(text.into()));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(())?;
+        port.parse::<u16>().map_err(|_| ())?;
+        (!host.is_empty()).then(|| SocketAddress::Tcp(text.to_owned())).ok_or(())
+    }
+}
+
+impl fmt::Display for ReaderSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReaderSpec::Pcsc { filter } => write!(f, "pcsc:{}", filter.as_deref().unwrap_or_default()),
+            ReaderSpec::Socket(address) => write!(f, "socket:{address}"),
+        }
+    }
+}
+
+impl fmt::Display for SocketAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SocketAddress::Unix(path) => path.display().fmt(f),
+            SocketAddress::Tcp(address) => f.write_str(address),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Readers of the PC/SC service.
