@@ -2,6 +2,10 @@
 
 use thiserror::Error;
 
+use crate::certificate::Certificate;
+use crate::key::PublicKey;
+use crate::scheme::Hash;
+
 /// Signature algorithm of a new signature, decided by the signer certificate's key alone.
 ///
 /// | key | algorithm | digest given to the key | raw signature |
@@ -45,8 +49,7 @@ impl Algorithm {
     /// # Errors
     /// [`AlgorithmError`] when the certificate is unreadable or its key is of another kind.
     pub fn for_certificate(certificate: &[u8]) -> Result<Algorithm, AlgorithmError> {
-        let _ = certificate;
-        Err(AlgorithmError::Key("not built yet".into()))
+        signing_key(certificate).map(|(_, key)| key.signing_algorithm())
     }
 
     /// Length in bytes of the digest the key signs.
@@ -56,4 +59,19 @@ impl Algorithm {
             Algorithm::EcdsaSha384 => 48,
         }
     }
+
+    pub(crate) fn hash(self) -> Hash {
+        match self {
+            Algorithm::EcdsaSha256(_) | Algorithm::RsaPssSha256 => Hash::Sha256,
+            Algorithm::EcdsaSha384 => Hash::Sha384,
+        }
+    }
+}
+
+/// The certificate and its key, both fit for signing.
+pub(crate) fn signing_key(certificate: &[u8]) -> Result<(Certificate, PublicKey), AlgorithmError> {
+    let certificate =
+        Certificate::from_der(certificate).map_err(|error| AlgorithmError::Certificate(error.to_string()))?;
+    let key = certificate.public_key().map_err(|error| AlgorithmError::Key(error.to_string()))?;
+    Ok((certificate, key))
 }

@@ -2,9 +2,13 @@
 
 use thiserror::Error;
 
+use crate::certificate::Certificate;
+
 /// Issuer certificates trusted as they are: roots or intermediates. Nothing above an anchor is looked at.
 #[derive(Debug, Clone, Default)]
-pub struct TrustAnchors {}
+pub struct TrustAnchors {
+    certificates: Vec<Certificate>,
+}
 
 /// Why a set of anchors could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -13,7 +17,7 @@ pub enum AnchorError {
     #[error("no certificate in the PEM text")]
     Empty,
     /// One block is damaged.
-    #[error("certificate {position} of the PEM text cannot be read: {reason}")]
+    #[error("trust anchor {position} cannot be read: {reason}")]
     Certificate {
         /// Counted from 1.
         position: usize,
@@ -28,8 +32,15 @@ impl TrustAnchors {
     /// # Errors
     /// [`AnchorError`] when there is no certificate or one is damaged.
     pub fn from_pem(pem: &[u8]) -> Result<TrustAnchors, AnchorError> {
-        let _ = pem;
-        Err(AnchorError::Empty)
+        let mut anchors = TrustAnchors::default();
+        let mut rest = pem;
+        while let Some(block) = next_block(&mut rest) {
+            let position = anchors.certificates.len() + 1;
+            let (_, der) = der::pem::decode_vec(block)
+                .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })?;
+            anchors.add(&der)?;
+        }
+        if anchors.certificates.is_empty() { Err(AnchorError::Empty) } else { Ok(anchors) }
     }
 
     /// Adds one certificate (DER).
@@ -37,7 +48,64 @@ impl TrustAnchors {
     /// # Errors
     /// [`AnchorError::Certificate`] when it cannot be read.
     pub fn add(&mut self, certificate: &[u8]) -> Result<(), AnchorError> {
-        let _ = certificate;
+        let position = self.certificates.len() + 1;
+        let certificate = Certificate::from_der(certificate)
+            .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })?;
+        self.certificates.push(certificate);
         Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.certificates.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.certificates.is_empty()
+    }
+
+    /// The anchors whose subject is this Name (DER).
+    pub(crate) fn named<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = &'a Certificate> {
+        self.certificates.iter().filter(move |anchor| anchor.subject == subject)
+    }
+}
+
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
+
+/// The next block with its two lines; one without an end reaches to the end of the text.
+fn next_block<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let begin = find(rest, BEGIN)?;
+    let text = rest.get(begin..)?;
+    let length = find(text, END).map_or(text.len(), |end| end + END.len());
+    let (block, after) = text.split_at_checked(length)?;
+    *rest = after;
+    Some(block)
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_without_a_certificate_is_an_error() {
+        assert_eq!(TrustAnchors::from_pem(b"nothing here").unwrap_err(), AnchorError::Empty);
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_named_by_its_position() {
+        let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let error = TrustAnchors::from_pem(pem).unwrap_err();
+        assert!(matches!(error, AnchorError::Certificate { position: 1, .. }));
+        let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert!(matches!(
+            TrustAnchors::from_pem(cut).unwrap_err(),
+            AnchorError::Certificate { position: 1, .. }
+        ));
     }
 }

@@ -14,14 +14,27 @@
 
 mod algorithm;
 mod anchors;
+mod attributes;
+mod ber;
+mod certificate;
+mod chain;
+mod cms;
+mod finding;
+mod key;
+mod oid;
 mod policy;
+mod profession;
 mod report;
+mod scheme;
 mod sign;
+mod tlv;
 mod verify;
 
 pub use algorithm::{Algorithm, AlgorithmError, Curve};
 pub use anchors::{AnchorError, TrustAnchors};
+pub use ber::BerError;
+pub use finding::{Finding, FindingCode, Severity};
 pub use policy::{Judgement, Policy, Reason, Revocation, Verdict};
-pub use report::{Chain, Finding, FindingCode, Mathematics, Report, Severity, Signer};
+pub use report::{Chain, Mathematics, Report, Signer};
 pub use sign::{BuildError, SigningRequest, Unsigned, prepare};
 pub use verify::{ParseError, verify};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::report::{Chain, FindingCode, Report};
+use crate::finding::{FindingCode, Severity};
+use crate::report::{Chain, Report};
 
 /// What a verifier demands beyond mathematics, format and chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +92,39 @@ impl fmt::Display for Reason {
 }
 
 impl Report {
-    /// Draws the verdict.
+    /// Draws the verdict: INVALID if mathematics, a mandatory rule of form, the chain or a demand of the
+    /// policy fails; INCONCLUSIVE if something is in doubt or revocation is demanded and was not checked;
+    /// VALID otherwise.
     pub fn judge(&self, policy: &Policy) -> Judgement {
-        let _ = policy;
-        Judgement { verdict: Verdict::Invalid, reasons: Vec::new() }
+        let mut reasons = Vec::new();
+        let mut note = |verdict, reason| reasons.push((verdict, reason));
+        if !self.mathematics.content_digest {
+            note(Verdict::Invalid, Reason::ContentDigest);
+        }
+        if !self.mathematics.signature {
+            note(Verdict::Invalid, Reason::Signature);
+        }
+        for finding in &self.format {
+            match finding.severity {
+                Severity::Defect => note(Verdict::Invalid, Reason::Format(finding.code)),
+                Severity::Doubt => note(Verdict::Inconclusive, Reason::Format(finding.code)),
+                Severity::Remark => {}
+            }
+        }
+        if self.chain != Chain::Ok {
+            note(Verdict::Invalid, Reason::Chain(self.chain.clone()));
+        }
+        let qualified = self.signer.as_ref().is_some_and(|s| s.qc_compliance && s.non_repudiation);
+        if policy.qualified && !qualified {
+            note(Verdict::Invalid, Reason::NotQualified);
+        }
+        let unchecked = match policy.revocation {
+            Revocation::Required => Verdict::Inconclusive,
+            Revocation::NotRequired => Verdict::Valid,
+        };
+        note(unchecked, Reason::RevocationNotChecked);
+        reasons.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+        let verdict = reasons.first().map_or(Verdict::Valid, |(verdict, _)| *verdict);
+        Judgement { verdict, reasons: reasons.into_iter().map(|(_, reason)| reason).collect() }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
+use crate::finding::Finding;
+
 /// The facts about one signed document.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -70,43 +72,6 @@ impl fmt::Debug for Signer {
             .field("not_after", &self.not_after)
             .field("profession_oids", &self.profession_oids)
             .finish_non_exhaustive()
-    }
-}
-
-/// One observation about the form of the CMS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What it does to the verdict.
-    pub severity: Severity,
-    /// Which rule.
-    pub code: FindingCode,
-    /// Details for people; holds no personal data.
-    pub text: String,
-}
-
-/// What a finding does to the verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Unusual, but allowed.
-    Remark,
-    /// Keeps the verdict from being VALID.
-    Doubt,
-    /// A mandatory rule is broken: INVALID.
-    Defect,
-}
-
-/// The rules of form that are checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FindingCode {
-    /// Not DER: indefinite or overlong lengths, or a segmented content. Remark.
-    Ber,
-}
-
-impl fmt::Display for FindingCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FindingCode::Ber => "encoded in BER, not DER",
-        })
     }
 }
 

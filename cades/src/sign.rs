@@ -1,9 +1,16 @@
 //! From content and certificate to a finished CMS, with the private key elsewhere.
 
+mod attributes;
+mod identifier;
+
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::algorithm::{Algorithm, AlgorithmError};
+use crate::algorithm::{Algorithm, AlgorithmError, signing_key};
+use crate::certificate::Certificate;
+use crate::key::PublicKey;
+use crate::oid;
+use crate::tlv::{Element, element, sequence, set, tag};
 
 /// Everything a signature is made of, except the private key.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +33,11 @@ pub struct SigningRequest<'a> {
 #[derive(Debug)]
 pub struct Unsigned {
     algorithm: Algorithm,
+    key: PublicKey,
+    certificate: Certificate,
+    content: Vec<u8>,
+    ocsp_response: Option<Vec<u8>>,
+    attributes: Vec<u8>,
     digest: Vec<u8>,
 }
 
@@ -41,13 +53,13 @@ pub enum BuildError {
         /// Year in UTC.
         year: i32,
     },
-    /// The OCSP response is not a DER SEQUENCE.
+    /// The OCSP response is not one DER SEQUENCE.
     #[error("the OCSP response is not DER: {0}")]
     OcspResponse(String),
     /// The signature has a wrong length.
     #[error("signature of {got} bytes, expected {expected}")]
     SignatureLength {
-        /// Bytes the algorithm makes.
+        /// Bytes the key makes.
         expected: usize,
         /// Bytes that came.
         got: usize,
@@ -62,8 +74,23 @@ pub enum BuildError {
 /// # Errors
 /// [`BuildError`] names the part of the request that does not fit.
 pub fn prepare(request: &SigningRequest<'_>) -> Result<Unsigned, BuildError> {
-    let algorithm = Algorithm::for_certificate(request.certificate)?;
-    Ok(Unsigned { algorithm, digest: Vec::new() })
+    let (certificate, key) = signing_key(request.certificate)?;
+    let algorithm = key.signing_algorithm();
+    if let Some(response) = request.ocsp_response {
+        Element::only(tag::SEQUENCE, response)
+            .map_err(|error| BuildError::OcspResponse(error.to_string()))?;
+    }
+    let attributes = attributes::encode(request, &certificate, algorithm)?;
+    let digest = algorithm.hash().digest(&set(&[&attributes]));
+    Ok(Unsigned {
+        algorithm,
+        key,
+        certificate,
+        content: request.content.to_vec(),
+        ocsp_response: request.ocsp_response.map(<[u8]>::to_vec),
+        attributes,
+        digest,
+    })
 }
 
 impl Unsigned {
@@ -77,6 +104,11 @@ impl Unsigned {
         &self.digest
     }
 
+    /// Length in bytes of the signature value that [`Unsigned::finish`] expects.
+    pub fn signature_length(&self) -> usize {
+        self.key.raw_signature_length()
+    }
+
     /// Adds the signature value and answers the CMS, DER.
     ///
     /// `signature` is r‖s for ECDSA and the plain number for RSA, both at full width. Length and range are
@@ -85,6 +117,55 @@ impl Unsigned {
     /// # Errors
     /// [`BuildError::SignatureLength`] or [`BuildError::SignatureRange`].
     pub fn finish(self, signature: &[u8]) -> Result<Vec<u8>, BuildError> {
-        Ok(signature.to_vec())
+        let expected = self.signature_length();
+        if signature.len() != expected {
+            return Err(BuildError::SignatureLength { expected, got: signature.len() });
+        }
+        let value = self.key.encode_signature(signature).ok_or(BuildError::SignatureRange)?;
+        Ok(self.content_info(&value))
     }
+
+    /// ContentInfo (RFC 5652 clause 3).
+    fn content_info(&self, signature: &[u8]) -> Vec<u8> {
+        let signed_data = element(tag::CONTEXT_0, &[&self.signed_data(signature)]);
+        sequence(&[&identifier::oid(oid::ID_SIGNED_DATA), &signed_data])
+    }
+
+    /// SignedData (RFC 5652 clause 5.1): version 5 with an OtherRevocationInfoFormat in it, otherwise 1.
+    fn signed_data(&self, signature: &[u8]) -> Vec<u8> {
+        let content = element(tag::OCTET_STRING, &[&self.content]);
+        let content = sequence(&[&identifier::oid(oid::ID_DATA), &element(tag::CONTEXT_0, &[&content])]);
+        let certificates = element(tag::CONTEXT_0, &[&self.certificate.der]);
+        let crls = self.ocsp_response.as_deref().map(revocation_information);
+        sequence(&[
+            if crls.is_some() { VERSION_5 } else { VERSION_1 },
+            &set(&[&identifier::digest(self.algorithm)]),
+            &content,
+            &certificates,
+            &crls.unwrap_or_default(),
+            &set(&[&self.signer_info(signature)]),
+        ])
+    }
+
+    /// SignerInfo (RFC 5652 clause 5.3), version 1: the signer named by issuerAndSerialNumber.
+    fn signer_info(&self, signature: &[u8]) -> Vec<u8> {
+        let serial = element(tag::INTEGER, &[&self.certificate.serial]);
+        sequence(&[
+            VERSION_1,
+            &sequence(&[&self.certificate.issuer, &serial]),
+            &identifier::digest(self.algorithm),
+            &element(tag::CONTEXT_0, &[&self.attributes]),
+            &identifier::signature(self.algorithm),
+            &element(tag::OCTET_STRING, &[signature]),
+        ])
+    }
+}
+
+const VERSION_1: &[u8] = &[tag::INTEGER, 1, 1];
+const VERSION_5: &[u8] = &[tag::INTEGER, 1, 5];
+
+/// crls with one OtherRevocationInfoFormat: the OCSPResponse itself, not wrapped (RFC 5940 clause 2).
+fn revocation_information(response: &[u8]) -> Vec<u8> {
+    let other = element(tag::CONTEXT_1, &[&identifier::oid(oid::ID_RI_OCSP_RESPONSE), response]);
+    element(tag::CONTEXT_1, &[&other])
 }

@@ -1,0 +1,106 @@
+//! What a certificate says about its holder's profession and about its own quality.
+
+use der::Decode;
+use x509_cert::ext::pkix::CertificatePolicies;
+
+use crate::certificate::Certificate;
+use crate::oid::{self, Oid};
+use crate::tlv::{Element, TlvError, tag};
+
+/// First profession of the first admission; later ones are ignored, as the health network does.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Profession {
+    pub(crate) oids: Vec<Oid>,
+    pub(crate) registration_number: Option<String>,
+}
+
+impl Profession {
+    /// From the extension admission; nothing when it is missing or damaged.
+    pub(crate) fn of(certificate: &Certificate) -> Profession {
+        certificate.extension(oid::ADMISSION).and_then(|value| read(value).ok()).unwrap_or_default()
+    }
+}
+
+/// Certificate policies, dotted; none when the extension is missing or damaged.
+pub(crate) fn policies(certificate: &Certificate) -> Vec<String> {
+    let policies = certificate.extension(oid::CERTIFICATE_POLICIES);
+    let policies = policies.and_then(|value| CertificatePolicies::from_der(value).ok());
+    policies
+        .into_iter()
+        .flat_map(|found| found.0)
+        .map(|policy| policy.policy_identifier.to_string())
+        .collect()
+}
+
+/// Is the QcStatement QcCompliance there (ETSI EN 319 412-5 clause 4.2.1)?
+pub(crate) fn claims_qc_compliance(certificate: &Certificate) -> bool {
+    let Some(value) = certificate.extension(oid::QC_STATEMENTS) else { return false };
+    let statements = Element::only(tag::SEQUENCE, value).and_then(|list| list.elements().all());
+    statements.is_ok_and(|statements| {
+        statements.into_iter().any(|statement| {
+            let id = statement.elements().expect(tag::OID);
+            statement.tag == tag::SEQUENCE && id.is_ok_and(|id| id.body == oid::QC_COMPLIANCE.as_bytes())
+        })
+    })
+}
+
+/// AdmissionSyntax (Common PKI 2.0 part 1, table 29b): GeneralName OPTIONAL, SEQUENCE OF Admissions, each with
+/// authorities `[0]` and `[1]` OPTIONAL and a SEQUENCE OF ProfessionInfo.
+fn read(value: &[u8]) -> Result<Profession, TlvError> {
+    let mut syntax = Element::only(tag::SEQUENCE, value)?.elements();
+    let mut contents = syntax.take()?.ok_or(TlvError::Missing { expected: tag::SEQUENCE })?;
+    if contents.tag != tag::SEQUENCE {
+        contents = syntax.expect(tag::SEQUENCE)?;
+    }
+    let mut admission = contents.elements().expect(tag::SEQUENCE)?.elements();
+    admission.optional(tag::CONTEXT_0)?;
+    admission.optional(tag::CONTEXT_1)?;
+    let mut info = admission.expect(tag::SEQUENCE)?.elements().expect(tag::SEQUENCE)?.elements();
+    info.optional(tag::CONTEXT_0)?;
+    info.expect(tag::SEQUENCE)?;
+    let oids = match info.optional(tag::SEQUENCE)? {
+        Some(list) => list.elements().all()?,
+        None => Vec::new(),
+    };
+    let registration = info.optional(tag::PRINTABLE_STRING)?;
+    Ok(Profession {
+        oids: oids.into_iter().filter_map(|oid| Oid::from_der(oid.raw).ok()).collect(),
+        registration_number: registration.and_then(|text| String::from_utf8(text.body.to_vec()).ok()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+
+    /// Authority "O=Land kammer", one item "Zahnarz", OID 1.2.276.0.76.4.31, no registration number.
+    const WITHOUT_NUMBER: [u8; 58] = hex!(
+        "3038 a418 3016 3114 3012 0603 55040a 0c0b 4c616e64206b616d6d6572"
+        "301c 301a 3018 3016 3009 0c07 5a61686e61727a 3009 0607 2a8214004c041f"
+    );
+
+    #[test]
+    fn a_damaged_admission_is_refused_without_panic() {
+        for length in 0..WITHOUT_NUMBER.len() {
+            assert!(read(&WITHOUT_NUMBER[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn profession_and_number_are_read_without_an_authority() {
+        let admission =
+            hex!("301f 301d 301b 3019 3017 3006 0c04 41727a74 3009 0607 2a8214004c041e 1302 3141");
+        let profession = read(&admission).unwrap();
+        assert_eq!(profession.oids, [Oid::new_unwrap("1.2.276.0.76.4.30")]);
+        assert_eq!(profession.registration_number.as_deref(), Some("1A"));
+    }
+
+    #[test]
+    fn a_missing_registration_number_is_none() {
+        let profession = read(&WITHOUT_NUMBER).unwrap();
+        assert_eq!(profession.oids, [Oid::new_unwrap("1.2.276.0.76.4.31")]);
+        assert_eq!(profession.registration_number, None);
+    }
+}
