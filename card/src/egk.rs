@@ -2,7 +2,12 @@
 
 use std::fmt;
 
+use crate::apdu::Command;
+use crate::file::{self, FileError, Length};
+use crate::iccsn;
+use crate::identify::{CardKind, egk_application, identify};
 use crate::status::StatusWord;
+use crate::tlv;
 use crate::transport::{Transport, TransportError};
 
 /// The files as the card has them; what they mean is the business of `egk-reader`.
@@ -24,11 +29,17 @@ pub enum EgkError {
     /// Another card is in the reader.
     #[error("the card is no eGK")]
     NotAnEgk,
-    /// The card refused a command.
-    #[error("{command}: {status}")]
-    Status {
-        /// What was asked.
-        command: &'static str,
+    /// The insurance application cannot be selected: absent, or deactivated.
+    #[error("the insurance application of the card cannot be selected: {status}")]
+    Select {
+        /// What the card answered.
+        status: StatusWord,
+    },
+    /// A file cannot be read.
+    #[error("{name} cannot be read: {status}")]
+    File {
+        /// Its name.
+        name: &'static str,
         /// What the card answered.
         status: StatusWord,
     },
@@ -42,17 +53,93 @@ pub enum EgkError {
 ///
 /// # Errors
 /// No eGK, a file that cannot be read, or the transport.
-pub fn read(_transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
-    Err(EgkError::NotAnEgk)
+pub fn read(transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
+    transport.begin()?;
+    let files = read_files(transport);
+    end(transport);
+    files
 }
 
 /// Reads EF.Version2 (SFID 11): its data objects C0 to C7, of which C1 holds the version of the object system in
-/// three binary bytes. One or two commands.
+/// three binary bytes. Two commands.
 ///
 /// # Errors
 /// The file cannot be read, or the transport.
-pub fn read_version2(_transport: &mut dyn Transport) -> Result<Vec<u8>, EgkError> {
-    Err(EgkError::NotAnEgk)
+pub fn read_version2(transport: &mut dyn Transport) -> Result<Vec<u8>, EgkError> {
+    transport.begin()?;
+    let content = select(transport, &[])
+        .and_then(|()| file(transport, "EF.Version2", VERSION2_SFID, &mut Length::Short, tlv::total_len));
+    end(transport);
+    content
+}
+
+const VERSION2_SFID: u8 = 0x11;
+const PD_SFID: u8 = 0x01;
+const VD_SFID: u8 = 0x02;
+const STATUS_VD_SFID: u8 = 0x0C;
+/// EF.StatusVD: transaction flag, time stamp, versions.
+const STATUS_VD_LEN: usize = 25;
+
+fn read_files(transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
+    if identify(transport)? != CardKind::Egk {
+        return Err(EgkError::NotAnEgk);
+    }
+    let gdo = file(transport, "EF.GDO", iccsn::GDO_SFID, &mut Length::Short, |_| None);
+    let iccsn = match gdo {
+        Ok(gdo) => iccsn::parse(&gdo),
+        Err(EgkError::File { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    select(transport, egk_application().ok_or(EgkError::NotAnEgk)?)?;
+    let mut length = Length::Extended;
+    Ok(EgkFiles {
+        iccsn,
+        status_vd: file(transport, "EF.StatusVD", STATUS_VD_SFID, &mut Length::Short, |_| {
+            Some(STATUS_VD_LEN)
+        })?,
+        pd: file(transport, "EF.PD", PD_SFID, &mut length, pd_len)?,
+        vd: file(transport, "EF.VD", VD_SFID, &mut length, vd_len)?,
+    })
+}
+
+fn file(
+    transport: &mut dyn Transport,
+    name: &'static str,
+    sfid: u8,
+    length: &mut Length,
+    wanted: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<Vec<u8>, EgkError> {
+    file::read(transport, sfid, length, wanted).map_err(|error| match error {
+        FileError::Status(status) => EgkError::File { name, status },
+        FileError::Transport(error) => EgkError::Transport(error),
+    })
+}
+
+/// Selects an application, or the MF if the name is empty.
+fn select(transport: &mut dyn Transport, aid: &[u8]) -> Result<(), EgkError> {
+    let status = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C).data(aid))?.status;
+    if status.is_ok() { Ok(()) } else { Err(EgkError::Select { status }) }
+}
+
+fn end(transport: &mut dyn Transport) {
+    if let Err(error) = transport.end() {
+        tracing::debug!(%error, "end of exclusive section");
+    }
+}
+
+/// EF.PD: two bytes of length, not counted themselves.
+fn pd_len(start: &[u8]) -> Option<usize> {
+    let (length, _) = start.split_first_chunk::<2>()?;
+    Some(usize::from(u16::from_be_bytes(*length)) + 2)
+}
+
+/// EF.VD: first and last byte of two parts, counted from the start of the file; `FFFF` for a part that is absent.
+fn vd_len(start: &[u8]) -> Option<usize> {
+    let (offsets, _) = start.split_first_chunk::<8>()?;
+    let [_, _, first_end_high, first_end_low, _, _, second_end_high, second_end_low] = *offsets;
+    let ends = [[first_end_high, first_end_low], [second_end_high, second_end_low]];
+    let known = ends.map(u16::from_be_bytes).into_iter().filter(|end| *end != u16::MAX);
+    Some(known.max().map_or(offsets.len(), |end| usize::from(end) + 1))
 }
 
 /// Shows lengths only.

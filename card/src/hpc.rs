@@ -2,11 +2,22 @@
 
 use std::fmt;
 
+use session::{Connection, Place, Session};
+
+use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
-use crate::profile::{Application, KeyProfile, Profile, SignatureScheme};
+use crate::profile::{Application, ApplicationProfile, KeyProfile, Profile, SignatureScheme};
 use crate::transport::{Traffic, Transport};
 
+mod budget;
+mod commands;
 mod error;
+mod login;
+mod open;
+mod session;
+mod sign;
+#[cfg(test)]
+mod tests;
 
 pub use error::{CardError, OpenError};
 
@@ -20,6 +31,12 @@ pub struct Hpc {
     profile: &'static Profile,
     iccsn: String,
     keys: Vec<CardKey>,
+    sessions: Vec<Session>,
+    connection: Connection,
+    /// Whether asking for a logical channel makes sense on this card.
+    has_channels: bool,
+    /// Channels that a broken connection left open.
+    orphans: Vec<Channel>,
 }
 
 /// A private key on the card with its certificate.
@@ -39,8 +56,28 @@ impl Hpc {
     ///
     /// # Errors
     /// [`OpenError::Foreign`] for every other card.
-    pub fn open(_transport: Box<dyn Transport>) -> Result<Hpc, OpenError> {
-        Err(OpenError::Foreign)
+    pub fn open(mut transport: Box<dyn Transport>) -> Result<Hpc, OpenError> {
+        transport.begin()?;
+        let content = open::read(&mut *transport);
+        if let Err(error) = transport.end() {
+            tracing::debug!(%error, "end of exclusive section");
+        }
+        let content = content?;
+        let session = |application: &'static ApplicationProfile| {
+            let seen = content.pins.iter().find(|(name, _)| *name == application.application);
+            let pin = seen.map_or(PinStatus::Unknown, |(_, status)| *status);
+            Session::new(application.application, &application.pin, pin)
+        };
+        Ok(Hpc {
+            sessions: content.profile.applications.iter().map(session).collect(),
+            transport,
+            profile: content.profile,
+            iccsn: content.iccsn,
+            keys: content.keys,
+            connection: Connection::Good,
+            has_channels: true,
+            orphans: Vec::new(),
+        })
     }
 
     /// The card's profile.
@@ -59,8 +96,15 @@ impl Hpc {
     }
 
     /// The PIN state as last seen, without asking the card.
-    pub fn pin_status(&self, _application: Application) -> PinStatus {
-        PinStatus::Unknown
+    pub fn pin_status(&self, application: Application) -> PinStatus {
+        let session = self.sessions.iter().find(|session| session.application == application);
+        session.map_or(PinStatus::Unknown, |session| session.pin)
+    }
+
+    /// Whether this value has logged in to the application and the login has not been lost as far as is known.
+    /// [`PinStatus::Verified`] alone may be another program's login. Asks nobody.
+    pub fn is_logged_in(&self, application: Application) -> bool {
+        self.sessions.iter().any(|session| session.application == application && session.logged_in)
     }
 
     /// Commands and bytes exchanged so far.
@@ -71,9 +115,10 @@ impl Hpc {
     /// Enters a PIN. It is sent at most once, whatever happens.
     ///
     /// # Errors
-    /// [`CardError::PinIncorrect`] with the tries left; every error leaves the application logged out.
-    pub fn verify_pin(&mut self, _application: Application, _pin: &Pin) -> Result<(), CardError> {
-        Err(CardError::Removed)
+    /// [`CardError::PinIncorrect`] with the tries left. After every error but [`CardError::PinFormat`] the
+    /// application is logged out.
+    pub fn verify_pin(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
+        self.log_in(application, pin)
     }
 
     /// Signs with the key whose [`KeyProfile::id`] is `key_id`.
@@ -83,21 +128,16 @@ impl Hpc {
     ///
     /// # Errors
     /// [`CardError::NotLoggedIn`] without a login, or when the card's signature budget is used up.
-    pub fn sign(
-        &mut self,
-        _key_id: u8,
-        _scheme: SignatureScheme,
-        _input: &[u8],
-    ) -> Result<Vec<u8>, CardError> {
-        Err(CardError::Removed)
+    pub fn sign(&mut self, key_id: u8, scheme: SignatureScheme, input: &[u8]) -> Result<Vec<u8>, CardError> {
+        self.sign_input(key_id, scheme, input)
     }
 
     /// Ends the login of an application; one command at most. Without a login, does nothing.
     ///
     /// # Errors
     /// The connection failed; the application counts as logged out nevertheless.
-    pub fn logout(&mut self, _application: Application) -> Result<(), CardError> {
-        Err(CardError::Removed)
+    pub fn logout(&mut self, application: Application) -> Result<(), CardError> {
+        self.log_out(application)
     }
 
     /// How many signatures one PIN entry allows (EF.SSEC); `None` if the card sets no limit or does not say. Read at
@@ -105,8 +145,22 @@ impl Hpc {
     ///
     /// # Errors
     /// Those of the transport.
-    pub fn signatures_per_pin(&mut self, _application: Application) -> Result<Option<u32>, CardError> {
-        Ok(None)
+    pub fn signatures_per_pin(&mut self, application: Application) -> Result<Option<u32>, CardError> {
+        self.read_budget(application)
+    }
+}
+
+/// Closes the card's channels as well as that is possible; no error is told. A process that inherited the value through
+/// fork must forget it instead (`std::mem::forget`): the card belongs to the parent.
+impl Drop for Hpc {
+    fn drop(&mut self) {
+        let open = self.sessions.iter().filter(|session| session.place != Place::Nowhere);
+        let applications: Vec<_> = open.map(|session| session.application).collect();
+        for application in applications {
+            if let Err(error) = self.log_out(application) {
+                tracing::debug!(%error, "logout of a dropped card");
+            }
+        }
     }
 }
 

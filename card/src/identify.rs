@@ -1,6 +1,16 @@
 //! Which card is this: ATR hint, then FCP tag 84 of the MF (ISO/IEC 7816-4 clause 7.4.3).
+//!
+//! Health and insurance cards share chips and therefore ATRs, so an ATR never decides that a card is ours. It does
+//! decide that a card is not, and it may break the tie when a card hides the name of its MF.
 
-use crate::profile::Profile;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::apdu::{Command, Le};
+use crate::profile::{Application, Profile, hex_bytes, profiles};
+use crate::tlv::Tlv;
 use crate::transport::{Transport, TransportError};
 
 /// What a card turned out to be.
@@ -14,11 +24,176 @@ pub enum CardKind {
     Foreign,
 }
 
-/// Identifies the card with at most two commands; none if its ATR is known to be foreign. The MF of a known card is
-/// selected afterwards. Call it inside an exclusive section.
+/// Identifies the card. A foreign card costs at most two commands, none if its ATR is known. The MF of a known card
+/// is selected afterwards. Call it inside an exclusive section.
 ///
 /// # Errors
 /// Only those of the transport: an odd answer makes a card foreign.
-pub fn identify(_transport: &mut dyn Transport) -> Result<CardKind, TransportError> {
-    Ok(CardKind::Foreign)
+pub fn identify(transport: &mut dyn Transport) -> Result<CardKind, TransportError> {
+    let atr = hex::encode_upper(transport.atr());
+    if is_foreign(&atr) {
+        return Ok(CardKind::Foreign);
+    }
+    let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x04).le(Le::SHORT_WILDCARD))?;
+    match mf_name(&answer.data) {
+        Some(name) => Ok(kind_by_name(name)),
+        None => probe(transport, &atr),
+    }
+}
+
+/// The German insurance card's entry and the ATRs of foreign cards.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherCards {
+    egk: EgkEntry,
+    foreign: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EgkEntry {
+    #[serde(deserialize_with = "hex_bytes")]
+    mf_aid: Vec<u8>,
+    #[serde(deserialize_with = "hex_bytes")]
+    application: Vec<u8>,
+    atrs: Vec<String>,
+}
+
+/// Application identifier of DF.HCA, where the insurance data of an eGK lies.
+pub(crate) fn egk_application() -> Option<&'static [u8]> {
+    other_cards().map(|cards| cards.egk.application.as_slice())
+}
+
+fn other_cards() -> Option<&'static OtherCards> {
+    static CARDS: LazyLock<Option<OtherCards>> = LazyLock::new(|| {
+        toml::from_str(include_str!("../profiles/other-cards.toml"))
+            .inspect_err(|error| tracing::error!(%error, "profiles/other-cards.toml left out"))
+            .ok()
+    });
+    CARDS.as_ref()
+}
+
+/// The value of tag 84 in an FCP or FCI template.
+fn mf_name(answer: &[u8]) -> Option<&[u8]> {
+    let (template, _) = Tlv::split_first(answer).ok()?;
+    matches!(template.tag, 0x62 | 0x6F).then(|| Tlv::find(template.value, 0x84).ok()).flatten()
+}
+
+fn kind_by_name(name: &[u8]) -> CardKind {
+    if let Some(profile) = profiles().iter().find(|profile| profile.mf_aid == name) {
+        return CardKind::Hpc(profile);
+    }
+    if other_cards().is_some_and(|cards| cards.egk.mf_aid == name) {
+        CardKind::Egk
+    } else {
+        CardKind::Foreign
+    }
+}
+
+/// For a card whose MF has no name: one SELECT of an application that only the card its ATR points at has.
+fn probe(transport: &mut dyn Transport, atr: &str) -> Result<CardKind, TransportError> {
+    let Some((kind, aid)) = hinted(atr) else {
+        return Ok(CardKind::Foreign);
+    };
+    if !transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C).data(aid))?.status.is_ok() {
+        return Ok(CardKind::Foreign);
+    }
+    transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C))?;
+    Ok(kind)
+}
+
+fn hinted(atr: &str) -> Option<(CardKind, &'static [u8])> {
+    let profile = profiles().iter().find(|profile| profile.atrs.iter().any(|known| matches(known, atr)));
+    if let Some(profile) = profile {
+        let application = profile.application(Application::Qes)?;
+        return Some((CardKind::Hpc(profile), &application.aid));
+    }
+    let egk = &other_cards()?.egk;
+    egk.atrs.iter().any(|known| matches(known, atr)).then_some((CardKind::Egk, &egk.application))
+}
+
+fn is_foreign(atr: &str) -> bool {
+    other_cards().is_some_and(|cards| cards.foreign.values().flatten().any(|known| matches(known, atr)))
+}
+
+/// Compares upper-case hexadecimal digits; a dot in the pattern stands for any digit.
+fn matches(pattern: &str, atr: &str) -> bool {
+    pattern.len() == atr.len()
+        && pattern.bytes().zip(atr.bytes()).all(|(want, got)| want == b'.' || want == got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{self, Script};
+
+    const ATR_HPC: &str = "3B9C968131FE458066485043333834739621F3B4";
+
+    fn identified(script: Script) -> CardKind {
+        let (mut transport, log) = script.start();
+        transport.begin().unwrap();
+        let kind = identify(&mut *transport).unwrap();
+        transport.end().unwrap();
+        log.assert_finished();
+        kind
+    }
+
+    #[test]
+    fn the_mf_name_in_the_fcp_decides() {
+        let cards = [("D27600014601", "hba-g21"), ("F04850433338342E4D46", "hpc-p384")];
+        for (aid, name) in cards {
+            let script = Script::new("3B9F").on("00A4040400", &script::fcp(aid));
+            assert_eq!(identified(script), CardKind::Hpc(Profile::by_name(name).unwrap()));
+        }
+        let egk = Script::new("3B9F").on("00A4040400", &script::fcp("D2760001448000"));
+        assert_eq!(identified(egk), CardKind::Egk);
+    }
+
+    #[test]
+    fn a_card_with_another_mf_name_costs_one_command_whatever_its_atr() {
+        let script = Script::new(ATR_HPC).on("00A4040400", &script::fcp("D27600014606"));
+        assert_eq!(identified(script), CardKind::Foreign);
+    }
+
+    #[test]
+    fn an_unknown_card_costs_one_command() {
+        for answer in ["6A82", "6D00", "6F009000", "62058403D276009000", "6280000090 00"] {
+            let script = Script::new("3B80800101").on("00A4040400", answer);
+            assert_eq!(identified(script), CardKind::Foreign, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_atr_known_to_be_foreign_costs_no_command() {
+        for atr in ["3B7513000043 09EA9000", "3F6525002C09F99000", "3BAC00402A001225006480000310009000"] {
+            assert_eq!(identified(Script::new(atr)), CardKind::Foreign, "{atr}");
+        }
+    }
+
+    #[test]
+    fn a_nameless_mf_is_probed_once_if_the_atr_hints() {
+        let known = Script::new(ATR_HPC)
+            .on("00A4040400", "6206820178830 23F009000".replace(' ', "").as_str())
+            .on("00A4040C0BF04850433338342E514553", "9000")
+            .on("00A4040C", "9000");
+        assert_eq!(identified(known), CardKind::Hpc(Profile::by_name("hpc-p384").unwrap()));
+        let egk = Script::new("3BD097FF81B1FE451F072B")
+            .on("00A4040400", "9000")
+            .on("00A4040C06D27600000102", "9000")
+            .on("00A4040C", "9000");
+        assert_eq!(identified(egk), CardKind::Egk);
+        let foreign =
+            Script::new(ATR_HPC).on("00A4040400", "9000").on("00A4040C0BF04850433338342E514553", "6A82");
+        assert_eq!(identified(foreign), CardKind::Foreign);
+    }
+
+    #[test]
+    fn no_atr_of_a_profile_counts_as_foreign() {
+        let egk = other_cards().unwrap();
+        assert_eq!(egk.foreign.len(), 9);
+        let ours = profiles().iter().flat_map(|profile| &profile.atrs).chain(&egk.egk.atrs);
+        for atr in ours {
+            assert!(!is_foreign(atr), "{atr}");
+        }
+    }
 }

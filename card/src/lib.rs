@@ -21,3 +21,5 @@ pub mod transport;
 
 mod file;
 mod iccsn;
+#[cfg(test)]
+mod script;

@@ -21,9 +21,8 @@ pub struct Profile {
     /// Application identifier of the MF: FCP tag 84 of a selected MF.
     #[serde(deserialize_with = "hex_bytes")]
     pub mf_aid: Vec<u8>,
-    /// ATRs this card is known to send. A hint only: chips are shared between card types.
-    #[serde(deserialize_with = "hex_list")]
-    pub atrs: Vec<Vec<u8>>,
+    /// ATRs this card is known to send, upper-case hexadecimal. A hint only: chips are shared between card types.
+    pub atrs: Vec<String>,
     /// The applications with keys, ESIGN first.
     pub applications: Vec<ApplicationProfile>,
 }
@@ -223,12 +222,62 @@ fn readable<T>(name: &str, parsed: Result<T, toml::de::Error>) -> Option<T> {
     parsed.inspect_err(|error| tracing::error!(name, %error, "card profile left out")).ok()
 }
 
-fn hex_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+pub(crate) fn hex_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
     hex::decode(&text).map_err(serde::de::Error::custom)
 }
 
-fn hex_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| hex::decode(text).map_err(serde::de::Error::custom)).collect()
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_profile_file_parses() {
+        for (name, text) in SOURCES {
+            let profile: Profile = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(profile.name, *name);
+        }
+        assert_eq!(profiles().len(), SOURCES.len());
+    }
+
+    #[test]
+    fn key_ids_are_unique_and_never_zero() {
+        for profile in profiles() {
+            let keys: Vec<_> =
+                profile.applications.iter().flat_map(|application| &application.keys).collect();
+            let ids: HashSet<u8> = keys.iter().map(|key| key.id).collect();
+            assert_eq!(ids.len(), keys.len(), "{}", profile.name);
+            assert!(!ids.contains(&0), "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn esign_comes_first_and_qes_second() {
+        for profile in profiles() {
+            let order: Vec<_> = profile.applications.iter().map(|entry| entry.application).collect();
+            assert_eq!(order, [Application::Esign, Application::Qes], "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn the_german_card_signs_on_brainpool_and_pss_only_with_its_qes_keys() {
+        let card = Profile::by_name("hba-g21").unwrap();
+        let qes = card.application(Application::Qes).unwrap();
+        assert_eq!(hex::encode_upper(&qes.aid), "D27600006601");
+        assert_eq!((qes.pin.reference, qes.pin.min, qes.pin.max), (0x81, 6, 8));
+        let [ec, rsa] = qes.keys.as_slice() else { panic!("two keys expected") };
+        assert_eq!((ec.label.as_str(), ec.kind), ("C.HP.QES.E256", KeyKind::Ec(Curve::BrainpoolP256r1)));
+        assert_eq!((ec.reference, ec.certificate_sfid, ec.certificate_fid), (0x86, 0x06, 0xC006));
+        assert_eq!(ec.schemes, [(SignatureScheme::Ecdsa, 0x00)]);
+        assert_eq!((rsa.reference, rsa.certificate_sfid, rsa.certificate_fid), (0x84, 0x10, 0xC000));
+        assert_eq!(rsa.schemes, [(SignatureScheme::RsaPssSha256, 0x05)]);
+    }
+
+    #[test]
+    fn a_profile_with_an_unknown_field_is_refused() {
+        let text = SOURCES.first().unwrap().1.replacen("label", "lable", 1);
+        assert!(readable::<Profile>("misspelt", toml::from_str(&text)).is_none());
+    }
 }

@@ -15,6 +15,8 @@ impl StatusWord {
     pub const END_OF_FILE: StatusWord = StatusWord(0x6282);
     /// SELECT: the file is deactivated.
     pub const DEACTIVATED: StatusWord = StatusWord(0x6283);
+    /// SELECT: the file is terminated.
+    pub const TERMINATED: StatusWord = StatusWord(0x6285);
     /// GET PIN STATUS: the transport PIN has not been replaced yet.
     pub const TRANSPORT_PIN: StatusWord = StatusWord(0x62C1);
     /// GET PIN STATUS: no PIN has been set yet.

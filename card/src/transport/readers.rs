@@ -1,11 +1,18 @@
 //! The readers of a configuration: which there are, which hold a card, and a connection to one of them.
 
-use super::{ReaderSpec, Transport, TransportError};
+use std::time::Duration;
+
+use super::pcsc::{PcscTransport, Service};
+use super::socket::{Line, SocketTransport};
+use super::{ReaderSpec, SocketAddress, Traced, Transport, TransportError};
+
+/// How long a card socket may take to say whether it holds a card.
+const STATUS_TIME: Duration = Duration::from_secs(5);
 
 /// The readers named by a list of [`ReaderSpec`]s.
 #[derive(Debug)]
 pub struct Readers {
-    specs: Vec<ReaderSpec>,
+    sources: Vec<Source>,
 }
 
 /// One reader, as of the last [`Readers::list`].
@@ -30,19 +37,59 @@ pub enum CardPresence {
     Present,
 }
 
+#[derive(Debug)]
+enum Source {
+    Pcsc { filter: String, service: Service },
+    Socket(SocketReader),
+}
+
+/// A card socket is a reader that always exists, even while nobody listens there.
+#[derive(Debug)]
+struct SocketReader {
+    address: SocketAddress,
+    line: Option<Line>,
+    /// Connections made so far: a simulator that was restarted counts insertions from the start again.
+    connections: u32,
+}
+
 impl Readers {
     /// Remembers where to look. Contacts nobody: that happens on first use, and again after a failure.
     pub fn open(specs: &[ReaderSpec]) -> Readers {
-        Readers { specs: specs.to_vec() }
+        let source = |spec: &ReaderSpec| match spec {
+            ReaderSpec::Pcsc { filter } => {
+                Source::Pcsc { filter: filter.clone().unwrap_or_default(), service: Service::default() }
+            }
+            ReaderSpec::Socket(address) => {
+                Source::Socket(SocketReader { address: address.clone(), line: None, connections: 0 })
+            }
+        };
+        Readers { sources: specs.iter().map(source).collect() }
     }
 
     /// All readers with their state, in the order of the configuration. No card is talked to.
     ///
     /// # Errors
-    /// The PC/SC service failed and there is no other reader to report.
+    /// The PC/SC service failed ([`TransportError::NoService`]) and there is no other reader to report.
     pub fn list(&mut self) -> Result<Vec<ReaderState>, TransportError> {
-        let _ = &self.specs;
-        Ok(Vec::new())
+        let mut states: Vec<ReaderState> = Vec::new();
+        let mut failure = None;
+        for source in &mut self.sources {
+            match source {
+                Source::Socket(reader) => states.push(reader.state()),
+                Source::Pcsc { filter, service } => match service.list(filter) {
+                    Ok(found) => states.extend(found),
+                    Err(error) => failure = Some(error),
+                },
+            }
+        }
+        match failure {
+            Some(error) if states.is_empty() => Err(error),
+            Some(error) => {
+                tracing::debug!(%error, "PC/SC readers left out");
+                Ok(states)
+            }
+            None => Ok(states),
+        }
     }
 
     /// Connects to the card in a reader, shared with other programs. The connection counts and traces commands.
@@ -50,6 +97,53 @@ impl Readers {
     /// # Errors
     /// Unknown reader, no card, no service.
     pub fn connect(&mut self, name: &str) -> Result<Box<dyn Transport>, TransportError> {
-        Err(TransportError::UnknownReader { name: name.to_owned() })
+        let mut failure = TransportError::UnknownReader { name: name.to_owned() };
+        for source in &mut self.sources {
+            match source {
+                Source::Socket(reader) if reader.name() == name => {
+                    return Ok(Box::new(Traced::new(SocketTransport::connect(&reader.address)?)));
+                }
+                Source::Socket(_) => {}
+                Source::Pcsc { filter, .. } if !name.contains(filter.as_str()) => {}
+                Source::Pcsc { .. } => match PcscTransport::connect(name) {
+                    Ok(transport) => return Ok(Box::new(Traced::new(transport))),
+                    Err(TransportError::UnknownReader { .. }) => {}
+                    Err(error) => failure = error,
+                },
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl SocketReader {
+    fn name(&self) -> String {
+        ReaderSpec::Socket(self.address.clone()).to_string()
+    }
+
+    fn state(&mut self) -> ReaderState {
+        let (present, count) = self.status().unwrap_or_else(|error| {
+            tracing::debug!(reader = self.name(), %error, "card socket not reachable");
+            self.line = None;
+            (false, 0)
+        });
+        ReaderState {
+            name: self.name(),
+            card: if present { CardPresence::Present } else { CardPresence::Absent },
+            insertions: (self.connections << 24).wrapping_add(count),
+            protected_pin_entry: false,
+        }
+    }
+
+    /// Asks on the open connection; if that broke, on a new one.
+    fn status(&mut self) -> Result<(bool, u32), TransportError> {
+        if let Some(line) = &mut self.line
+            && let Ok(status) = line.status()
+        {
+            return Ok(status);
+        }
+        let line = self.line.insert(Line::open(&self.address, STATUS_TIME)?);
+        self.connections = self.connections.wrapping_add(1);
+        line.status()
     }
 }

@@ -1,12 +1,45 @@
-//! A simulated card behind a Unix or TCP socket (`docs/card-socket.md`).
+//! A simulated card behind a Unix or TCP socket (`docs/card-socket.md`): 16-bit length, then a control byte or an APDU.
+//!
+//! The socket tells "reset, removed or swapped" with an empty answer and hides it after the next question for the ATR.
+//! This side keeps the rule of [`Transport`] instead: the failure stays until the caller reconnects, and the number of
+//! insertions tells a reset card from another one.
+
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use super::{SocketAddress, Transport, TransportError};
 use crate::apdu::{Command, Response};
 
+/// How long a card may take for one command before it counts as mute.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// How long connecting over TCP may take.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+const ATR: u8 = 0x04;
+const BEGIN: u8 = 0x05;
+const END: u8 = 0x06;
+const STATUS: u8 = 0x07;
+
 /// A connection to a card socket.
-#[derive(Debug)]
 pub struct SocketTransport {
+    address: SocketAddress,
+    /// Closed as soon as the stream broke or an answer is overdue: what came next would be taken for the answer to
+    /// something else. Closing also ends a section this side holds.
+    line: Option<Line>,
     atr: Vec<u8>,
+    insertions: u32,
+    in_section: bool,
+    failure: Option<Failure>,
+}
+
+/// What every call answers until the caller reconnects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    Reset,
+    Removed,
 }
 
 impl SocketTransport {
@@ -14,8 +47,55 @@ impl SocketTransport {
     ///
     /// # Errors
     /// Nobody listens there, or no card is inserted ([`TransportError::NoCard`]).
-    pub fn connect(_address: &SocketAddress) -> Result<SocketTransport, TransportError> {
-        Err(TransportError::NoCard)
+    pub fn connect(address: &SocketAddress) -> Result<SocketTransport, TransportError> {
+        let mut line = Line::open(address, ANSWER_TIME)?;
+        let (_, insertions) = line.status()?;
+        let atr = line.atr()?;
+        if atr.is_empty() {
+            return Err(TransportError::NoCard);
+        }
+        let line = Some(line);
+        Ok(SocketTransport {
+            address: address.clone(),
+            line,
+            atr,
+            insertions,
+            in_section: false,
+            failure: None,
+        })
+    }
+
+    /// Sends one message, unless a failure has to be acknowledged first.
+    fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, TransportError> {
+        match self.failure {
+            Some(Failure::Reset) => Err(TransportError::Reset),
+            Some(Failure::Removed) => Err(TransportError::Removed),
+            None => self.on_line(|line| line.ask(message)),
+        }
+    }
+
+    /// Uses the line, and closes it after an error.
+    fn on_line<T>(
+        &mut self,
+        call: impl FnOnce(&mut Line) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        let line = self.line.as_mut().ok_or(TransportError::NotTransacted)?;
+        call(line).inspect_err(|_| self.line = None)
+    }
+
+    /// An APDU was not executed: was the card reset, or is it gone?
+    fn not_executed(&mut self) -> TransportError {
+        match self.on_line(|line| Ok((line.status()?, line.atr()?))) {
+            Ok(((true, insertions), atr)) if insertions == self.insertions && !atr.is_empty() => {
+                self.failure = Some(Failure::Reset);
+                TransportError::Reset
+            }
+            Ok(_) => {
+                self.failure = Some(Failure::Removed);
+                TransportError::Removed
+            }
+            Err(error) => error,
+        }
     }
 }
 
@@ -24,19 +104,138 @@ impl Transport for SocketTransport {
         &self.atr
     }
 
-    fn transmit(&mut self, _command: &Command) -> Result<Response, TransportError> {
-        Err(TransportError::Removed)
+    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+        let answer = self.exchange(&command.encode()?)?;
+        if answer.is_empty() {
+            return Err(self.not_executed());
+        }
+        Ok(Response::parse(&answer)?)
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
+        acknowledged(&self.exchange(&[BEGIN])?)?;
+        self.in_section = true;
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), TransportError> {
-        Ok(())
+        if !std::mem::take(&mut self.in_section) || self.line.is_none() {
+            return Ok(());
+        }
+        // Also after a failure: others wait for it.
+        acknowledged(&self.on_line(|line| line.ask(&[END]))?)
     }
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
-        Err(TransportError::NoCard)
+        if self.end().is_err() || self.line.is_none() {
+            *self = SocketTransport::connect(&self.address)?;
+            return Ok(());
+        }
+        let ((_, insertions), atr) = self.on_line(|line| Ok((line.status()?, line.atr()?)))?;
+        if atr.is_empty() {
+            self.failure = Some(Failure::Removed);
+            return Err(TransportError::NoCard);
+        }
+        self.failure = None;
+        (self.insertions, self.atr) = (insertions, atr);
+        Ok(())
+    }
+}
+
+/// A stream of length-prefixed messages.
+pub(super) struct Line {
+    stream: Box<dyn Stream>,
+}
+
+trait Stream: Read + Write + Send {}
+impl Stream for UnixStream {}
+impl Stream for TcpStream {}
+
+impl Line {
+    pub(super) fn open(address: &SocketAddress, answer_time: Duration) -> Result<Line, TransportError> {
+        match address {
+            SocketAddress::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(answer_time))?;
+                stream.set_write_timeout(Some(answer_time))?;
+                Ok(Line { stream: Box::new(stream) })
+            }
+            SocketAddress::Tcp(name) => {
+                let stream = connect_tcp(name)?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(answer_time))?;
+                stream.set_write_timeout(Some(answer_time))?;
+                Ok(Line { stream: Box::new(stream) })
+            }
+        }
+    }
+
+    /// Whether a card is inserted, and how many were since the simulator started.
+    pub(super) fn status(&mut self) -> Result<(bool, u32), TransportError> {
+        let answer = self.ask(&[STATUS])?;
+        match <[u8; 5]>::try_from(answer.as_slice()) {
+            Ok([present @ 0..=1, a, b, c, d]) => Ok((present == 1, u32::from_be_bytes([a, b, c, d]))),
+            _ => Err(TransportError::Malformed { what: "reader status", length: answer.len() }),
+        }
+    }
+
+    fn atr(&mut self) -> Result<Vec<u8>, TransportError> {
+        self.ask(&[ATR])
+    }
+
+    fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let length = u16::try_from(message.len())
+            .map_err(|_| TransportError::Malformed { what: "command", length: message.len() })?;
+        let mut frame = zeroize::Zeroizing::new(Vec::with_capacity(message.len().saturating_add(2)));
+        frame.extend_from_slice(&length.to_be_bytes());
+        frame.extend_from_slice(message);
+        self.stream.write_all(&frame).map_err(line_error)?;
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length).map_err(line_error)?;
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        self.stream.read_exact(&mut answer).map_err(line_error)?;
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for SocketTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketTransport").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+fn connect_tcp(name: &str) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::new(ErrorKind::NotFound, "the host name has no address");
+    for address in name.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIME) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn acknowledged(answer: &[u8]) -> Result<(), TransportError> {
+    if answer == [0] {
+        Ok(())
+    } else {
+        Err(TransportError::Malformed { what: "acknowledgement", length: answer.len() })
+    }
+}
+
+/// A simulator that closes the connection has taken its card with it.
+fn line_error(error: std::io::Error) -> TransportError {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => TransportError::Timeout,
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
+            TransportError::Removed
+        }
+        _ => TransportError::Io(error),
     }
 }

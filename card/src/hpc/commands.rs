@@ -1,0 +1,51 @@
+//! The commands a health professional card is driven with (gemSpec_COS chapter 14, ISO/IEC 7816-4 and -8).
+
+use crate::apdu::{Channel, Command, Le};
+use crate::pin::Pin;
+
+/// SELECT the MF, no answer data.
+pub(super) fn select_mf() -> Command {
+    Command::new(0x00, 0xA4, 0x04, 0x0C)
+}
+
+/// SELECT an application by its identifier, no answer data.
+pub(super) fn select(aid: &[u8]) -> Command {
+    select_mf().data(aid)
+}
+
+/// GET PIN STATUS.
+pub(super) fn pin_status(reference: u8) -> Command {
+    Command::new(0x80, 0x20, 0x00, reference)
+}
+
+/// VERIFY with a format-2 block.
+pub(super) fn verify(reference: u8, pin: &Pin) -> Command {
+    Command::new(0x00, 0x20, 0x00, reference).data(*pin.block()).sensitive()
+}
+
+/// MANAGE SECURITY ENVIRONMENT SET, digital signature template: key reference, then algorithm.
+pub(super) fn set_signature_key(key: KeyChoice) -> Command {
+    Command::new(0x00, 0x22, 0x41, 0xB6).data([0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm])
+}
+
+/// PSO COMPUTE DIGITAL SIGNATURE. Le must be there: without it a card answers 6700.
+pub(super) fn compute_signature(input: &[u8]) -> Command {
+    Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)
+}
+
+/// MANAGE CHANNEL, open: the card chooses the number and returns it.
+pub(super) fn open_channel() -> Command {
+    Command::new(0x00, 0x70, 0x00, 0x00).le(Le::Short(1))
+}
+
+/// MANAGE CHANNEL, close: sent on the channel that is closed.
+pub(super) fn close_channel(channel: Channel) -> Command {
+    Command::new(0x00, 0x70, 0x80, 0x00).on_channel(channel)
+}
+
+/// A key and how it signs, as MANAGE SECURITY ENVIRONMENT names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyChoice {
+    pub(super) reference: u8,
+    pub(super) algorithm: u8,
+}

@@ -1,0 +1,149 @@
+//! Logging in and out: a logical channel per application where the card has them, the basic channel elsewhere.
+//!
+//! Why channels: PIN.QES falls when somebody selects another DF on the same channel, and a key reference means
+//! another key in another DF (`docs/decisions/logical-channels.md`).
+
+use super::session::{Connection, Place};
+use super::{CardError, Hpc, commands};
+use crate::apdu::Channel;
+use crate::pin::{Pin, PinFormatError, PinStatus};
+use crate::profile::{Application, ApplicationProfile, PinProfile};
+use crate::status::StatusWord;
+
+impl Hpc {
+    pub(super) fn log_in(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        check_length(&profile.pin, pin)?;
+        let mut sent = false;
+        match self.section(|hpc| hpc.select_and_verify(profile, pin, &mut sent)) {
+            // Nothing but selections got lost, and the PIN is still in the caller's hands only.
+            Err(CardError::Reset) if !sent => {
+                self.section(|hpc| hpc.select_and_verify(profile, pin, &mut sent))
+            }
+            result => result,
+        }
+    }
+
+    pub(super) fn log_out(&mut self, application: Application) -> Result<(), CardError> {
+        let session = self.session(application)?;
+        let was_logged_in = session.logged_in;
+        let place = session.place;
+        session.forget();
+        if self.connection != Connection::Good {
+            return Ok(());
+        }
+        let farewell = match place {
+            Place::Own(channel) => commands::close_channel(channel),
+            // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
+            Place::Shared if was_logged_in && application == Application::Qes => commands::select_mf(),
+            Place::Shared | Place::Nowhere => return Ok(()),
+        };
+        match self.section(|hpc| hpc.send(&farewell)) {
+            Ok(_) | Err(CardError::Reset) => Ok(()),
+            Err(error) => {
+                if let Place::Own(channel) = place {
+                    self.orphans.push(channel);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn select_and_verify(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        pin: &Pin,
+        sent: &mut bool,
+    ) -> Result<(), CardError> {
+        let channel = self.enter(profile)?;
+        let session = self.session(profile.application)?;
+        let before = session.pin;
+        session.logged_in = false;
+        session.pin = PinStatus::Unknown;
+        *sent = true;
+        let status = self.send(&commands::verify(profile.pin.reference, pin).on_channel(channel))?.status;
+        let session = self.session(profile.application)?;
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => {
+                session.logged_in = true;
+                session.pin = PinStatus::Verified;
+                Ok(())
+            }
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => {
+                session.pin = PinStatus::Blocked;
+                Err(CardError::PinBlocked)
+            }
+            (_, Some(tries)) => {
+                session.pin = PinStatus::NotVerified { tries };
+                Err(CardError::PinIncorrect { tries })
+            }
+            (StatusWord::CONDITIONS, _) => {
+                let status = if before == PinStatus::EmptyPin { before } else { PinStatus::TransportPin };
+                session.pin = status;
+                Err(CardError::PinNotUsable { status })
+            }
+            (StatusWord::CHANNEL_CLOSED, _) => {
+                session.pin = before;
+                session.forget();
+                Err(CardError::Reset)
+            }
+            _ => Err(CardError::Status { command: "VERIFY", status }),
+        }
+    }
+
+    /// Makes the application the selected one, on a channel of its own if there is one.
+    fn enter(&mut self, profile: &'static ApplicationProfile) -> Result<Channel, CardError> {
+        if let Place::Own(channel) = self.session(profile.application)?.place {
+            return Ok(channel);
+        }
+        match self.open_channel()? {
+            Some(channel) => {
+                let status = self.send(&commands::select(&profile.aid).on_channel(channel))?.status;
+                if !status.is_ok() {
+                    self.send(&commands::close_channel(channel))?;
+                    return Err(CardError::Status { command: "SELECT", status });
+                }
+                self.session(profile.application)?.place = Place::Own(channel);
+                Ok(channel)
+            }
+            None => self.select_shared(profile).map(|()| Channel::BASIC),
+        }
+    }
+
+    /// Selects the application on the basic channel.
+    pub(super) fn select_shared(&mut self, profile: &'static ApplicationProfile) -> Result<(), CardError> {
+        self.leave_shared_channel();
+        let status = self.send(&commands::select(&profile.aid))?.status;
+        if !status.is_ok() {
+            return Err(CardError::Status { command: "SELECT", status });
+        }
+        let session = self.session(profile.application)?;
+        session.place = Place::Shared;
+        session.key = None;
+        Ok(())
+    }
+
+    /// A channel of our own; `None` if the card has none or none is free. A card that does not know the command is
+    /// not asked again.
+    fn open_channel(&mut self) -> Result<Option<Channel>, CardError> {
+        if !self.has_channels {
+            return Ok(None);
+        }
+        let response = self.send(&commands::open_channel())?;
+        let number = response.data.first().copied().filter(|_| response.status.is_ok());
+        let channel = number.and_then(Channel::new).filter(|channel| *channel != Channel::BASIC);
+        if channel.is_none() {
+            self.has_channels = response.status == StatusWord::COMMAND_INCOMPATIBLE;
+            tracing::debug!(status = %response.status, "no logical channel");
+        }
+        Ok(channel)
+    }
+}
+
+fn check_length(profile: &PinProfile, pin: &Pin) -> Result<(), CardError> {
+    let (got, min, max) = (pin.digits(), profile.min, profile.max);
+    if (min..=max).contains(&got) {
+        return Ok(());
+    }
+    Err(PinFormatError::Length { got: got.into(), min, max }.into())
+}

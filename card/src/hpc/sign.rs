@@ -1,0 +1,141 @@
+//! Signatures: PSO COMPUTE DIGITAL SIGNATURE (ISO/IEC 7816-8 clause 11.8, gemSpec_COS clause 14.8.2).
+//!
+//! On a channel of our own one signature is one command, once the key is selected. On the basic channel anybody may
+//! have selected another DF meanwhile, where the same key reference names another key: there a signature begins with
+//! SELECT (ESIGN, whose PIN survives it) or with GET PIN STATUS (QES, whose PIN does not), in the same section.
+
+use super::commands::{self, KeyChoice};
+use super::session::Place;
+use super::{CardError, Hpc};
+use crate::apdu::Channel;
+use crate::profile::{Application, KeyKind, KeyProfile, SignatureScheme};
+use crate::status::StatusWord;
+
+/// Bytes of a SHA-256 digest.
+const SHA256_LEN: usize = 32;
+
+impl Hpc {
+    pub(super) fn sign_input(
+        &mut self,
+        key_id: u8,
+        scheme: SignatureScheme,
+        input: &[u8],
+    ) -> Result<Vec<u8>, CardError> {
+        let key = self.keys.iter().find(|key| key.profile.id == key_id).ok_or(CardError::KeyMissing)?;
+        let (application, key) = (key.application, key.profile);
+        let algorithm = key.algorithm(scheme).ok_or(CardError::SchemeNotAllowed { scheme })?;
+        check_length(key, scheme, input.len())?;
+        let choice = KeyChoice { reference: key.reference, algorithm };
+        if !self.session(application)?.usable() {
+            return Err(CardError::NotLoggedIn);
+        }
+        let signature = self.section(|hpc| {
+            let channel = hpc.reach(application)?;
+            hpc.compute(application, channel, choice, scheme, input)
+        })?;
+        let expected = key.kind.signature_len();
+        if signature.len() != expected {
+            return Err(CardError::SignatureLength { expected, got: signature.len() });
+        }
+        Ok(signature)
+    }
+
+    /// Makes sure that the application is the selected one and returns its channel.
+    fn reach(&mut self, application: Application) -> Result<Channel, CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        let session = self.session(application)?;
+        match session.place {
+            Place::Own(channel) => Ok(channel),
+            Place::Shared if application == Application::Qes && session.logged_in => {
+                session.key = None;
+                let status = self.send(&commands::pin_status(profile.pin.reference))?.status;
+                if status.is_ok() {
+                    return Ok(Channel::BASIC);
+                }
+                self.session(application)?.forget();
+                Err(CardError::NotLoggedIn)
+            }
+            Place::Shared | Place::Nowhere => self.select_shared(profile).map(|()| Channel::BASIC),
+        }
+    }
+
+    /// Selects the key if it is not selected yet, and has it sign.
+    fn compute(
+        &mut self,
+        application: Application,
+        channel: Channel,
+        choice: KeyChoice,
+        scheme: SignatureScheme,
+        input: &[u8],
+    ) -> Result<Vec<u8>, CardError> {
+        let command = commands::compute_signature(input).on_channel(channel);
+        let selected = self.session(application)?.key == Some(choice);
+        if !selected {
+            self.select_key(application, channel, choice, scheme)?;
+        }
+        let mut response = self.send(&command)?;
+        if selected && response.status == StatusWord::CONDITIONS {
+            self.select_key(application, channel, choice, scheme)?;
+            response = self.send(&command)?;
+        }
+        if response.status.is_ok() {
+            return Ok(response.data);
+        }
+        Err(self.refused(application, "PSO COMPUTE DIGITAL SIGNATURE", response.status))
+    }
+
+    fn select_key(
+        &mut self,
+        application: Application,
+        channel: Channel,
+        choice: KeyChoice,
+        scheme: SignatureScheme,
+    ) -> Result<(), CardError> {
+        self.session(application)?.key = None;
+        let status = self.send(&commands::set_signature_key(choice).on_channel(channel))?.status;
+        match status {
+            StatusWord::OK => {
+                self.session(application)?.key = Some(choice);
+                Ok(())
+            }
+            StatusWord::REFERENCE_NOT_FOUND => Err(CardError::KeyMissing),
+            StatusWord::NOT_SUPPORTED => Err(CardError::SchemeNotAllowed { scheme }),
+            status => Err(self.refused(application, "MANAGE SECURITY ENVIRONMENT", status)),
+        }
+    }
+
+    /// A refusal may mean that the login is over: used up (EF.SSEC), or closed with its channel by somebody else.
+    fn refused(&mut self, application: Application, command: &'static str, status: StatusWord) -> CardError {
+        let Ok(session) = self.session(application) else {
+            return CardError::KeyMissing;
+        };
+        session.key = None;
+        match status {
+            StatusWord::SECURITY_STATUS => {
+                session.log_out();
+                CardError::NotLoggedIn
+            }
+            StatusWord::CHANNEL_CLOSED => {
+                session.forget();
+                CardError::NotLoggedIn
+            }
+            StatusWord::KEY_INVALID => CardError::KeyMissing,
+            status => CardError::Status { command, status },
+        }
+    }
+}
+
+/// A card may sign whatever it is given; a digest of the wrong length is stopped here.
+fn check_length(key: &KeyProfile, scheme: SignatureScheme, got: usize) -> Result<(), CardError> {
+    let (expected, fits) = match (key.kind, scheme) {
+        (KeyKind::Ec(curve), SignatureScheme::Ecdsa) => (curve.field_len(), got == curve.field_len()),
+        (KeyKind::Rsa { .. }, SignatureScheme::RsaPssSha256) => (SHA256_LEN, got == SHA256_LEN),
+        (KeyKind::Rsa { bits }, SignatureScheme::RsaPkcs1) => {
+            // gemSpec_COS: at most 40 % of the modulus.
+            let most = usize::from(bits) / 8 * 2 / 5;
+            (most, (1..=most).contains(&got))
+        }
+        _ => return Err(CardError::SchemeNotAllowed { scheme }),
+    };
+    if fits { Ok(()) } else { Err(CardError::InputLength { expected, got }) }
+}
