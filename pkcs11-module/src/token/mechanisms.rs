@@ -1,0 +1,347 @@
+//! Mechanisms: what is offered, and how a caller's data becomes what the card signs (PKCS#11 v3.1 clauses 6.1, 6.3).
+//!
+//! The card takes a digest of exactly one length, a DigestInfo, or a SHA-256 digest; hashing is done here.
+
+use card::profile::{Curve, KeyKind, KeyProfile, SignatureScheme};
+use cryptoki_sys::*;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::error::{Error, Result};
+
+/// A hash function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// A way to sign; `None`: the caller hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    Ecdsa(Option<Hash>),
+    RsaPkcs(Option<Hash>),
+    /// The cards hash with SHA-256 inside PSS, so there is no choice.
+    RsaPss(Option<Hash>),
+}
+
+const TABLE: [(CK_MECHANISM_TYPE, Mechanism); 10] = [
+    (CKM_ECDSA, Mechanism::Ecdsa(None)),
+    (CKM_ECDSA_SHA256, Mechanism::Ecdsa(Some(Hash::Sha256))),
+    (CKM_ECDSA_SHA384, Mechanism::Ecdsa(Some(Hash::Sha384))),
+    (CKM_ECDSA_SHA512, Mechanism::Ecdsa(Some(Hash::Sha512))),
+    (CKM_RSA_PKCS, Mechanism::RsaPkcs(None)),
+    (CKM_SHA256_RSA_PKCS, Mechanism::RsaPkcs(Some(Hash::Sha256))),
+    (CKM_SHA384_RSA_PKCS, Mechanism::RsaPkcs(Some(Hash::Sha384))),
+    (CKM_SHA512_RSA_PKCS, Mechanism::RsaPkcs(Some(Hash::Sha512))),
+    (CKM_RSA_PKCS_PSS, Mechanism::RsaPss(None)),
+    (CKM_SHA256_RSA_PKCS_PSS, Mechanism::RsaPss(Some(Hash::Sha256))),
+];
+
+/// Digests that raw ECDSA accepts: SHA-1 to SHA-512.
+const ECDSA_DIGEST: std::ops::RangeInclusive<usize> = 20..=64;
+/// The digest inside PSS.
+const PSS_DIGEST: usize = 32;
+
+impl Mechanism {
+    /// Reads a mechanism and its parameter. Parameters are enforced, not ignored: the card would sign with others.
+    pub(crate) fn parse(kind: CK_MECHANISM_TYPE, parameter: &[u8]) -> Result<Mechanism> {
+        let mechanism = by_type(kind)?;
+        let expected = match mechanism {
+            Mechanism::Ecdsa(_) | Mechanism::RsaPkcs(_) => Vec::new(),
+            Mechanism::RsaPss(_) => {
+                [CKM_SHA256, CKG_MGF1_SHA256, PSS_DIGEST as CK_ULONG].map(CK_ULONG::to_ne_bytes).concat()
+            }
+        };
+        if parameter == expected { Ok(mechanism) } else { Err(Error::MechanismParamInvalid) }
+    }
+
+    /// The card's operation behind it.
+    pub(crate) fn scheme(self) -> SignatureScheme {
+        match self {
+            Mechanism::Ecdsa(_) => SignatureScheme::Ecdsa,
+            Mechanism::RsaPkcs(_) => SignatureScheme::RsaPkcs1,
+            Mechanism::RsaPss(_) => SignatureScheme::RsaPssSha256,
+        }
+    }
+
+    /// Whether it goes with this key; the slot may offer it for another one.
+    pub(crate) fn check_key(self, key: &KeyProfile) -> Result<()> {
+        let fits = match self {
+            Mechanism::Ecdsa(_) => matches!(key.kind, KeyKind::Ec(_)),
+            Mechanism::RsaPkcs(_) | Mechanism::RsaPss(_) => matches!(key.kind, KeyKind::Rsa { .. }),
+        };
+        match (fits, key.schemes.is_empty()) {
+            (_, true) => Err(Error::KeyFunctionNotPermitted),
+            (false, _) => Err(Error::KeyTypeInconsistent),
+            (true, _) if key.algorithm(self.scheme()).is_none() => Err(Error::KeyFunctionNotPermitted),
+            _ => Ok(()),
+        }
+    }
+
+    /// A collector for the data to sign.
+    pub(crate) fn input(self) -> Input {
+        let (Mechanism::Ecdsa(hash) | Mechanism::RsaPkcs(hash) | Mechanism::RsaPss(hash)) = self;
+        match hash {
+            None => Input::Raw(Vec::new()),
+            Some(Hash::Sha256) => Input::Sha256(Sha256::new()),
+            Some(Hash::Sha384) => Input::Sha384(Sha384::new()),
+            Some(Hash::Sha512) => Input::Sha512(Sha512::new()),
+        }
+    }
+
+    /// What is sent to the card for the collected data.
+    pub(crate) fn card_input(self, key: KeyKind, data: Vec<u8>) -> Result<Vec<u8>> {
+        match (self, key) {
+            (Mechanism::Ecdsa(_), KeyKind::Ec(curve)) => field_element(curve, &data),
+            (Mechanism::RsaPkcs(Some(hash)), KeyKind::Rsa { .. }) => Ok(digest_info(hash, &data)),
+            // A card takes at most 40 % of the modulus here (gemSpec_COS clause 14.8.2, signPKCS1_V1_5).
+            (Mechanism::RsaPkcs(None), KeyKind::Rsa { bits }) if data.len() <= usize::from(bits) / 20 => {
+                Ok(data)
+            }
+            (Mechanism::RsaPss(_), KeyKind::Rsa { .. }) if data.len() == PSS_DIGEST => Ok(data),
+            _ => Err(Error::DataLenRange),
+        }
+    }
+}
+
+/// Collects what is to be signed.
+pub(crate) enum Input {
+    Raw(Vec<u8>),
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+/// No raw mechanism signs more than this; the rest of a longer input is not even kept.
+const MAX_RAW: usize = 1024;
+
+impl Input {
+    /// Adds data.
+    pub(crate) fn update(&mut self, data: &[u8]) -> Result<()> {
+        match self {
+            Input::Raw(collected) if collected.len() + data.len() > MAX_RAW => {
+                return Err(Error::DataLenRange);
+            }
+            Input::Raw(collected) => collected.extend_from_slice(data),
+            Input::Sha256(hasher) => hasher.update(data),
+            Input::Sha384(hasher) => hasher.update(data),
+            Input::Sha512(hasher) => hasher.update(data),
+        }
+        Ok(())
+    }
+
+    /// The data, or its digest.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        match self {
+            Input::Raw(collected) => collected,
+            Input::Sha256(hasher) => hasher.finalize().to_vec(),
+            Input::Sha384(hasher) => hasher.finalize().to_vec(),
+            Input::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
+}
+
+/// The mechanisms a slot with these keys lists. `raw_only` for keys that ask for a PIN each time: Firefox takes a
+/// hashed mechanism if there is one, and then skips the context-specific login.
+pub(crate) fn offered(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
+    TABLE
+        .iter()
+        .filter(|(_, mechanism)| !(raw_only && mechanism.hashes()))
+        .filter(|(_, mechanism)| keys.iter().any(|key| key.algorithm(mechanism.scheme()).is_some()))
+        .map(|(kind, _)| *kind)
+        .collect()
+}
+
+/// Key sizes and flags of an offered mechanism.
+pub(crate) fn info(kind: CK_MECHANISM_TYPE, keys: &[&KeyProfile]) -> Result<CK_MECHANISM_INFO> {
+    let mechanism = by_type(kind)?;
+    let sizes =
+        keys.iter().filter(|key| key.algorithm(mechanism.scheme()).is_some()).map(|key| bits(key.kind));
+    let (min, max) = (sizes.clone().min(), sizes.max());
+    let curve_flags = match mechanism {
+        Mechanism::Ecdsa(_) => CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS,
+        Mechanism::RsaPkcs(_) | Mechanism::RsaPss(_) => 0,
+    };
+    Ok(CK_MECHANISM_INFO {
+        ulMinKeySize: min.ok_or(Error::MechanismInvalid)?,
+        ulMaxKeySize: max.ok_or(Error::MechanismInvalid)?,
+        flags: CKF_HW | CKF_SIGN | curve_flags,
+    })
+}
+
+impl Mechanism {
+    fn hashes(self) -> bool {
+        let (Mechanism::Ecdsa(hash) | Mechanism::RsaPkcs(hash) | Mechanism::RsaPss(hash)) = self;
+        hash.is_some()
+    }
+}
+
+fn by_type(kind: CK_MECHANISM_TYPE) -> Result<Mechanism> {
+    let found = TABLE.iter().find(|(known, _)| *known == kind);
+    found.map(|(_, mechanism)| *mechanism).ok_or(Error::MechanismInvalid)
+}
+
+fn bits(kind: KeyKind) -> CK_ULONG {
+    match kind {
+        KeyKind::Ec(curve) => curve.field_len() as CK_ULONG * 8,
+        KeyKind::Rsa { bits } => bits.into(),
+    }
+}
+
+/// A digest as the number that ECDSA signs, in the only length the card takes: a shorter one with zeros in front, of
+/// a longer one the leftmost bytes (FIPS 186-5 clause 6.4.1).
+fn field_element(curve: Curve, digest: &[u8]) -> Result<Vec<u8>> {
+    if !ECDSA_DIGEST.contains(&digest.len()) {
+        return Err(Error::DataLenRange);
+    }
+    let wanted = curve.field_len();
+    let kept = digest.get(..wanted).unwrap_or(digest);
+    let mut element = vec![0; wanted - kept.len()];
+    element.extend_from_slice(kept);
+    Ok(element)
+}
+
+/// DigestInfo (RFC 8017 clause 9.2, note 1).
+fn digest_info(hash: Hash, digest: &[u8]) -> Vec<u8> {
+    let (total, last) = match hash {
+        Hash::Sha256 => (0x31, 1),
+        Hash::Sha384 => (0x41, 2),
+        Hash::Sha512 => (0x51, 3),
+    };
+    let oid = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last];
+    let mut info = vec![0x30, total, 0x30, 0x0D, 0x06, 0x09];
+    info.extend_from_slice(&oid);
+    info.extend_from_slice(&[0x05, 0x00, 0x04, total - 0x11]);
+    info.extend_from_slice(digest);
+    info
+}
+
+#[cfg(test)]
+mod tests {
+    use card::profile::Profile;
+
+    use super::*;
+
+    fn keys(profile: &str) -> Vec<&'static KeyProfile> {
+        Profile::by_name(profile).unwrap().applications.iter().flat_map(|a| &a.keys).collect()
+    }
+
+    fn key(profile: &str, label: &str) -> &'static KeyProfile {
+        keys(profile).into_iter().find(|key| key.label == label).unwrap()
+    }
+
+    const P384: KeyKind = KeyKind::Ec(Curve::P384);
+    const RSA: KeyKind = KeyKind::Rsa { bits: 2048 };
+
+    #[test]
+    fn short_digests_get_zeros_in_front_and_long_ones_are_cut() {
+        let short = Mechanism::Ecdsa(None).card_input(P384, vec![7; 20]).unwrap();
+        assert_eq!((short.len(), short[..28].to_vec(), short[28..].to_vec()), (48, vec![0; 28], vec![7; 20]));
+        let exact: Vec<u8> = (0..48).collect();
+        assert_eq!(Mechanism::Ecdsa(None).card_input(P384, exact.clone()).unwrap(), exact);
+        let long: Vec<u8> = (0..64).collect();
+        assert_eq!(Mechanism::Ecdsa(None).card_input(P384, long).unwrap(), exact);
+    }
+
+    #[test]
+    fn ecdsa_refuses_what_is_no_digest() {
+        for length in [0, 19, 65] {
+            let result = Mechanism::Ecdsa(None).card_input(P384, vec![1; length]);
+            assert!(matches!(result, Err(Error::DataLenRange)), "{length}");
+        }
+    }
+
+    #[test]
+    fn raw_pkcs1_takes_up_to_two_fifths_of_the_modulus() {
+        assert_eq!(Mechanism::RsaPkcs(None).card_input(RSA, vec![1; 102]).unwrap().len(), 102);
+        assert!(matches!(Mechanism::RsaPkcs(None).card_input(RSA, vec![1; 103]), Err(Error::DataLenRange)));
+    }
+
+    #[test]
+    fn raw_pss_takes_a_sha256_digest_only() {
+        assert!(Mechanism::RsaPss(None).card_input(RSA, vec![1; 32]).is_ok());
+        assert!(matches!(Mechanism::RsaPss(None).card_input(RSA, vec![1; 48]), Err(Error::DataLenRange)));
+    }
+
+    #[test]
+    fn hashed_pkcs1_sends_a_digest_info() {
+        for (hash, length) in [(Hash::Sha256, 51), (Hash::Sha384, 67), (Hash::Sha512, 83)] {
+            let mechanism = Mechanism::RsaPkcs(Some(hash));
+            let mut input = mechanism.input();
+            input.update(b"ab").unwrap();
+            input.update(b"c").unwrap();
+            let info = mechanism.card_input(RSA, input.finish()).unwrap();
+            assert_eq!(info.len(), length);
+            assert_eq!(usize::from(info[1]), length - 2);
+        }
+        let info = digest_info(Hash::Sha256, &[0xAA; 32]);
+        assert_eq!(hex::encode(&info[..19]), "3031300d060960864801650304020105000420");
+    }
+
+    #[test]
+    fn hashed_ecdsa_signs_the_digest() {
+        let mechanism = Mechanism::Ecdsa(Some(Hash::Sha384));
+        let mut input = mechanism.input();
+        input.update(b"abc").unwrap();
+        let sent = mechanism.card_input(P384, input.finish()).unwrap();
+        assert!(hex::encode(sent).starts_with("cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163"));
+    }
+
+    #[test]
+    fn pss_parameters_are_enforced() {
+        let parameter = |hash: CK_ULONG, mgf: CK_ULONG, salt: CK_ULONG| {
+            [hash, mgf, salt].map(CK_ULONG::to_ne_bytes).concat()
+        };
+        let right = parameter(CKM_SHA256, CKG_MGF1_SHA256, 32);
+        assert!(Mechanism::parse(CKM_RSA_PKCS_PSS, &right).is_ok());
+        assert!(Mechanism::parse(CKM_SHA256_RSA_PKCS_PSS, &right).is_ok());
+        for wrong in [
+            parameter(CKM_SHA384, CKG_MGF1_SHA384, 48),
+            parameter(CKM_SHA256, CKG_MGF1_SHA1, 32),
+            parameter(CKM_SHA256, CKG_MGF1_SHA256, 20),
+            Vec::new(),
+            right[..23].to_vec(),
+        ] {
+            let result = Mechanism::parse(CKM_RSA_PKCS_PSS, &wrong);
+            assert!(matches!(result, Err(Error::MechanismParamInvalid)));
+        }
+    }
+
+    #[test]
+    fn parameters_where_none_belong_are_refused() {
+        assert!(matches!(Mechanism::parse(CKM_ECDSA, &[0]), Err(Error::MechanismParamInvalid)));
+        assert!(matches!(Mechanism::parse(CKM_RSA_PKCS, &[0]), Err(Error::MechanismParamInvalid)));
+        assert!(matches!(Mechanism::parse(CKM_AES_CBC, &[]), Err(Error::MechanismInvalid)));
+    }
+
+    #[test]
+    fn a_key_signs_only_with_its_own_mechanisms() {
+        let ec = key("hba-g21", "C.HP.AUT.E256");
+        let encryption = key("hba-g21", "C.HP.ENC.R2048");
+        let qes = key("hba-g21", "C.HP.QES.R2048");
+        Mechanism::Ecdsa(None).check_key(ec).unwrap();
+        assert!(matches!(Mechanism::RsaPkcs(None).check_key(ec), Err(Error::KeyTypeInconsistent)));
+        assert!(matches!(
+            Mechanism::RsaPkcs(None).check_key(encryption),
+            Err(Error::KeyFunctionNotPermitted)
+        ));
+        assert!(matches!(Mechanism::RsaPkcs(None).check_key(qes), Err(Error::KeyFunctionNotPermitted)));
+        Mechanism::RsaPss(None).check_key(qes).unwrap();
+    }
+
+    #[test]
+    fn slots_list_what_their_keys_can_do() {
+        let qes = [key("hba-g21", "C.HP.QES.E256"), key("hba-g21", "C.HP.QES.R2048")];
+        assert_eq!(offered(&qes, true), [CKM_ECDSA, CKM_RSA_PKCS_PSS]);
+        assert_eq!(offered(&keys("hba-g21"), false).len(), 10);
+        assert!(offered(&[key("hba-g21", "C.HP.ENC.E256")], false).is_empty());
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_keys() {
+        let info = info(CKM_ECDSA, &keys("hpc-p384")).unwrap();
+        assert_eq!((info.ulMinKeySize, info.ulMaxKeySize), (384, 384));
+        assert_eq!(info.flags & (CKF_HW | CKF_SIGN), CKF_HW | CKF_SIGN);
+    }
+}

@@ -1,0 +1,77 @@
+//! The module behind the C boundary: slots, tokens, sessions and what is done with them. No unsafe code, no pointers.
+//!
+//! Locks are taken in this order, and only the card's own is held while a card is talked to: operations of a session,
+//! card of a reader, view of a reader. The tables of sessions and slots are locked for look-ups only.
+
+mod certificate;
+mod login;
+mod mechanisms;
+mod objects;
+mod operations;
+mod reader;
+mod sessions;
+mod sign;
+mod slots;
+mod snapshot;
+mod source;
+mod view;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use card::profile::Application;
+
+use crate::config::{Config, ConfigError, Qes};
+use crate::logging::Log;
+use login::Policy;
+pub(crate) use operations::Condition;
+use sessions::Sessions;
+pub(crate) use sign::{Room, Signature};
+use slots::Slots;
+use source::{CardSource, ConfiguredReaders};
+
+/// One initialised module.
+pub(crate) struct Module {
+    log: Log,
+    slots: Slots,
+    sessions: Sessions,
+}
+
+impl Module {
+    /// A module for a configuration. Readers are looked for later.
+    pub(crate) fn new(config: Config) -> Result<Module, ConfigError> {
+        let log = Log::open(&config)?;
+        log.scope(|| tracing::debug!(?config, "initialised"));
+        let source = ConfiguredReaders::new(config.readers);
+        Ok(Module::with_source(log, config.qes, Arc::new(source)))
+    }
+
+    fn with_source(log: Log, qes: Qes, source: Arc<dyn CardSource>) -> Module {
+        Module { log, slots: Slots::new(qes, source), sessions: Sessions::default() }
+    }
+
+    /// Where this module's events go.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// C_Finalize: wakes up who waits, ends logins, lets go of the cards.
+    pub(crate) fn finalise(&self) {
+        self.sessions.clear();
+        self.slots.close();
+        tracing::debug!("finalised");
+    }
+}
+
+/// How the keys of a slot are guarded.
+fn policy(application: Application, qes: Qes) -> Policy {
+    match (application, qes) {
+        (Application::Esign, _) | (Application::Qes, Qes::Batch | Qes::Off) => Policy::Unlimited,
+        (Application::Qes, Qes::Login) => Policy::OneEach,
+        (Application::Qes, Qes::ContextOnly) => Policy::ContextOnly,
+    }
+}
+
+/// Locks a table. Each change to these tables is complete in itself, so what a panicking thread left is usable.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

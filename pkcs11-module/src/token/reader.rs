@@ -1,0 +1,342 @@
+//! One reader with its two slots, and the card in it.
+//!
+//! Two locks. `view` is held for moments only and never while the card is talked to: whatever a client polls
+//! (C_GetSlotInfo, C_GetSessionInfo, searches) is answered from it. `card` serialises the work with the card; it is
+//! taken first.
+//!
+//! A card lives for one *generation*. Pulling it, or putting in another, begins the next one: sessions, object
+//! handles and logins of the old one are void, so that nothing is ever signed by a card that was not logged in to.
+
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
+
+use card::hpc::{CardError, Hpc, OpenError};
+use card::pin::Pin;
+use card::profile::{Application, SignatureScheme};
+use card::transport::{CardPresence, ReaderState};
+use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
+
+use super::lock;
+use super::login::OnCard;
+use super::objects::Object;
+use super::snapshot::{Token, name};
+use super::source::CardSource;
+use super::view::{Slot, TokenView, View};
+use crate::config::Qes;
+use crate::error::{Error, Result};
+
+/// How long C_Finalize waits for a call that still works with the card.
+const FINALISE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A reader.
+pub(crate) struct Reader {
+    qes: Qes,
+    source: Arc<dyn CardSource>,
+    view: Mutex<View>,
+    card: Mutex<Option<Link>>,
+}
+
+/// A connection to the card of a generation.
+struct Link {
+    generation: u64,
+    hpc: Hpc,
+}
+
+impl Reader {
+    /// A place for a reader that is not there yet.
+    pub(crate) fn new(qes: Qes, source: Arc<dyn CardSource>) -> Self {
+        let view = View::new(qes);
+        Reader { qes, source, view: Mutex::new(view), card: Mutex::new(None) }
+    }
+
+    /// The reader's name, once it has one.
+    pub(crate) fn name(&self) -> Option<String> {
+        lock(&self.view).name.clone()
+    }
+
+    /// Whether a card is in it.
+    pub(crate) fn present(&self) -> bool {
+        lock(&self.view).present
+    }
+
+    /// The present generation.
+    pub(crate) fn generation(&self) -> u64 {
+        lock(&self.view).generation
+    }
+
+    /// Takes note of the reader's state; `None` if there is no such reader any more. `first_look`: what is found is
+    /// the beginning, not an event.
+    pub(crate) fn observe(&self, state: Option<&ReaderState>, first_look: bool) {
+        let mut view = lock(&self.view);
+        if let (None, Some(state)) = (&view.name, state) {
+            view.name = Some(state.name.clone());
+            view.insertions = state.insertions;
+        }
+        let present = state.is_some_and(|state| state.card == CardPresence::Present);
+        let insertions = state.map_or(view.insertions, |state| state.insertions);
+        if (present, insertions) == (view.present, view.insertions) {
+            return;
+        }
+        tracing::info!(reader = view.name, present, "card presence changed");
+        (view.present, view.insertions) = (present, insertions);
+        view.next_generation();
+        if !first_look {
+            view.slots.iter_mut().for_each(|slot| slot.event = true);
+        }
+    }
+
+    /// Takes the event of a slot, if there is one.
+    pub(crate) fn take_event(&self, application: Application) -> bool {
+        lock(&self.view).slot(application).is_ok_and(|slot| std::mem::take(&mut slot.event))
+    }
+
+    /// The token in a slot. The first call after an insertion reads the card.
+    pub(crate) fn token(&self, application: Application) -> Result<TokenView> {
+        if let Some(known) = lock(&self.view).token(application) {
+            return known;
+        }
+        let mut link = self.link()?;
+        // Somebody may have read it while we waited.
+        if let Some(known) = lock(&self.view).token(application) {
+            return known;
+        }
+        self.read_card(&mut link)?;
+        lock(&self.view).token(application).unwrap_or(Err(Error::TokenNotPresent))
+    }
+
+    /// The objects that can be seen now, with their handles.
+    pub(crate) fn visible<T>(
+        &self,
+        application: Application,
+        mut pick: impl FnMut(CK_OBJECT_HANDLE, &Object) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let mut view = lock(&self.view);
+        let token = view.token(application).unwrap_or(Err(Error::TokenNotPresent))?.token;
+        let slot = view.slot(application)?;
+        let all = slot.login.shows_private_objects();
+        let seen = slot.handles.iter().zip(&token.objects).filter(|(_, object)| all || !object.private);
+        Ok(seen.filter_map(|(handle, object)| pick(*handle, object)).collect())
+    }
+
+    /// The token and the place of an object in it, whether it can be seen now or not.
+    pub(crate) fn locate(
+        &self,
+        application: Application,
+        handle: CK_OBJECT_HANDLE,
+    ) -> Result<(Arc<Token>, usize, bool)> {
+        let mut view = lock(&self.view);
+        let token = view.token(application).unwrap_or(Err(Error::TokenNotPresent))?.token;
+        let slot = view.slot(application)?;
+        let index =
+            slot.handles.iter().position(|known| *known == handle).ok_or(Error::ObjectHandleInvalid)?;
+        let private = token.objects.get(index).is_some_and(|object| object.private);
+        Ok((token, index, !private || slot.login.shows_private_objects()))
+    }
+
+    /// Whether a user login makes sense now.
+    pub(crate) fn check_user_login(&self, application: Application) -> Result<()> {
+        lock(&self.view).slot(application)?.login.check_user_login()
+    }
+
+    /// Whether a user is logged in.
+    pub(crate) fn user_logged_in(&self, application: Application) -> bool {
+        lock(&self.view).slot(application).is_ok_and(|slot| slot.login.user())
+    }
+}
+
+/// Work with the card. Each function takes the card for the generation its session was opened in.
+impl Reader {
+    /// C_Login(CKU_USER).
+    pub(crate) fn login_user(&self, application: Application, generation: u64, pin: &[u8]) -> Result<()> {
+        let mut link = self.link()?;
+        self.slot(application, |slot| slot.login.check_user_login())??;
+        match self.verify(&mut link, generation, application, pin) {
+            Ok(()) => {
+                let on_card = self.slot(application, |slot| slot.login.user_accepted())?;
+                tracing::info!(token = name(application), "user logged in");
+                self.end_on_card(&mut link, application, on_card);
+                Ok(())
+            }
+            Err(error) => {
+                self.slot(application, |slot| slot.login.user_refused())?;
+                Err(error)
+            }
+        }
+    }
+
+    /// C_Login(CKU_CONTEXT_SPECIFIC) for the operation of a session.
+    pub(crate) fn login_context(
+        &self,
+        application: Application,
+        generation: u64,
+        session: CK_SESSION_HANDLE,
+        pin: &[u8],
+    ) -> Result<()> {
+        let mut link = self.link()?;
+        match self.verify(&mut link, generation, application, pin) {
+            Ok(()) => self.slot(application, |slot| slot.login.context_accepted(session)),
+            Err(error) => {
+                let blocked = error.rv() == CKR_PIN_LOCKED;
+                self.slot(application, |slot| slot.login.context_refused(blocked))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// C_Logout, or the end of a token's last session.
+    pub(crate) fn logout(&self, application: Application) -> Result<()> {
+        let mut link = self.link()?;
+        lock(&self.view).logout(application)?;
+        self.end_on_card(&mut link, application, OnCard::End);
+        Ok(())
+    }
+
+    /// The operation of a session ended without a signature.
+    pub(crate) fn operation_ended(&self, application: Application, session: CK_SESSION_HANDLE) -> Result<()> {
+        let granted = self.slot(application, |slot| slot.login.operation_ended(session))?;
+        if granted == OnCard::End {
+            let mut link = self.link()?;
+            self.end_on_card(&mut link, application, granted);
+        }
+        Ok(())
+    }
+
+    /// Signs. The right to do so is spent before the card is asked: one PIN entry never makes two signatures.
+    pub(crate) fn sign(
+        &self,
+        application: Application,
+        generation: u64,
+        session: CK_SESSION_HANDLE,
+        key: u8,
+        (scheme, input): (SignatureScheme, &[u8]),
+    ) -> Result<Vec<u8>> {
+        let mut link = self.link()?;
+        self.check_generation(generation)?;
+        let on_card = self.slot(application, |slot| slot.login.spend(session))??;
+        let signature = self.work(&mut link, generation, |hpc| hpc.sign(key, scheme, input));
+        if matches!(signature, Err(Error::Card(CardError::NotLoggedIn))) {
+            self.slot(application, |slot| slot.login.lost())?;
+        }
+        self.end_on_card(&mut link, application, on_card);
+        signature
+    }
+
+    /// Ends all logins and lets go of the card. A call that hangs in the card is not waited for endlessly; its
+    /// connection is closed when it returns.
+    pub(crate) fn close(&self) {
+        let deadline = Instant::now() + FINALISE_PATIENCE;
+        let mut link = loop {
+            match self.card.try_lock() {
+                Ok(link) => break link,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => return,
+            }
+        };
+        lock(&self.view).next_generation();
+        for application in self.qes.applications() {
+            self.end_on_card(&mut link, *application, OnCard::End);
+        }
+        *link = None;
+    }
+
+    /// Sends a PIN to the card, once.
+    fn verify(
+        &self,
+        link: &mut Option<Link>,
+        generation: u64,
+        application: Application,
+        pin: &[u8],
+    ) -> Result<()> {
+        self.check_generation(generation)?;
+        let known = lock(&self.view).token(application);
+        let rules = known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin;
+        let pin = Pin::parse(pin, rules.min, rules.max).map_err(CardError::from)?;
+        let result = self.work(link, generation, |hpc| hpc.verify_pin(application, &pin));
+        if let Some(link) = link {
+            let status = link.hpc.pin_status(application);
+            self.slot(application, |slot| slot.pin = status)?;
+        }
+        result
+    }
+
+    /// Does something with the card and draws the conclusions from a failure.
+    fn work<T>(
+        &self,
+        link: &mut Option<Link>,
+        generation: u64,
+        task: impl FnOnce(&mut Hpc) -> std::result::Result<T, CardError>,
+    ) -> Result<T> {
+        let result = match link {
+            Some(link) if link.generation == generation => task(&mut link.hpc),
+            _ => Err(CardError::Removed),
+        };
+        match &result {
+            Err(CardError::Removed) => {
+                *link = None;
+                lock(&self.view).next_generation();
+            }
+            Err(CardError::Reset | CardError::Transport(_)) => {
+                // Everything the card knew is gone, for both applications.
+                lock(&self.view).slots.iter_mut().for_each(|slot| slot.login.lost());
+            }
+            _ => {}
+        }
+        Ok(result?)
+    }
+
+    /// Ends the PIN state on the card. What goes wrong here is found by the next use of the card.
+    fn end_on_card(&self, link: &mut Option<Link>, application: Application, on_card: OnCard) {
+        if let (Some(link), OnCard::End) = (link, on_card)
+            && let Err(error) = link.hpc.logout(application)
+        {
+            tracing::debug!(%error, "logout");
+        }
+    }
+
+    /// Reads the card that is in the reader now.
+    fn read_card(&self, link: &mut Option<Link>) -> Result<()> {
+        let (name, generation) = {
+            let view = lock(&self.view);
+            (view.name.clone().ok_or(Error::TokenNotPresent)?, view.generation)
+        };
+        *link = None;
+        let opened = self.source.connect(&name).map_err(OpenError::from).and_then(Hpc::open);
+        let mut view = lock(&self.view);
+        if view.generation != generation {
+            return Err(Error::TokenNotPresent);
+        }
+        match opened {
+            Ok(hpc) => {
+                tracing::info!(
+                    reader = name,
+                    card = hpc.profile().name,
+                    commands = hpc.traffic().commands,
+                    "card read"
+                );
+                view.accept(&hpc, self.qes);
+                *link = Some(Link { generation, hpc });
+                Ok(())
+            }
+            Err(error) => {
+                tracing::info!(reader = name, %error, "card not read");
+                view.refuse(&error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes the card. After a panic in the middle of an exchange nothing is known about it.
+    fn link(&self) -> Result<MutexGuard<'_, Option<Link>>> {
+        self.card.lock().map_err(|_| Error::Panicked)
+    }
+
+    fn check_generation(&self, generation: u64) -> Result<()> {
+        if self.generation() == generation { Ok(()) } else { Err(Error::SessionHandleInvalid) }
+    }
+
+    fn slot<T>(&self, application: Application, change: impl FnOnce(&mut Slot) -> T) -> Result<T> {
+        lock(&self.view).slot(application).map(change)
+    }
+}

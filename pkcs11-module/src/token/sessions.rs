@@ -1,0 +1,187 @@
+//! Sessions and logins (PKCS#11 v3.1 clause 5.6).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cryptoki_sys::*;
+
+use super::operations::Operations;
+use super::slots::SlotRef;
+use super::{Module, lock};
+use crate::error::{Error, Result};
+
+/// All sessions of a module.
+#[derive(Default)]
+pub(super) struct Sessions {
+    open: Mutex<HashMap<CK_SESSION_HANDLE, Arc<Session>>>,
+}
+
+/// One session.
+pub(crate) struct Session {
+    pub(super) handle: CK_SESSION_HANDLE,
+    pub(super) slot: SlotRef,
+    /// The card it was opened for.
+    pub(super) generation: u64,
+    read_write: bool,
+    pub(super) operations: Mutex<Operations>,
+}
+
+impl Sessions {
+    /// Sessions of a slot: all, and those for reading and writing.
+    pub(super) fn count(&self, slot: CK_SLOT_ID) -> (CK_ULONG, CK_ULONG) {
+        let open = lock(&self.open);
+        let of_slot = open.values().filter(|session| session.slot.id == slot && session.valid());
+        of_slot.fold((0, 0), |(all, rw), session| (all + 1, rw + CK_ULONG::from(session.read_write)))
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        lock(&self.open).clear();
+    }
+
+    fn remove_where(&self, condition: impl Fn(&Session) -> bool) {
+        lock(&self.open).retain(|_, session| !condition(session));
+    }
+}
+
+impl Session {
+    fn valid(&self) -> bool {
+        self.slot.reader.generation() == self.generation
+    }
+}
+
+impl Module {
+    /// C_OpenSession. Sessions for reading and writing are granted though the token is write-protected: OpenSSH opens
+    /// no others.
+    pub(crate) fn open_session(&self, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
+        if flags & CKF_SERIAL_SESSION == 0 {
+            return Err(Error::SessionParallelNotSupported);
+        }
+        let (slot, view) = self.present_token(slot)?;
+        self.sessions.remove_where(|session| !session.valid());
+        let handle = new_handle();
+        let session = Session {
+            handle,
+            slot,
+            generation: view.generation,
+            read_write: flags & CKF_RW_SESSION != 0,
+            operations: Mutex::default(),
+        };
+        lock(&self.sessions.open).insert(handle, Arc::new(session));
+        Ok(handle)
+    }
+
+    /// The session with this handle. A session whose card is gone is gone too.
+    pub(crate) fn session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
+        let mut open = lock(&self.sessions.open);
+        let session = open.get(&handle).cloned().ok_or(Error::SessionHandleInvalid)?;
+        if !session.valid() {
+            open.remove(&handle);
+            return Err(Error::SessionHandleInvalid);
+        }
+        Ok(session)
+    }
+
+    /// The session with this handle, after looking whether its card is still there.
+    pub(super) fn fresh_session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
+        self.session(handle)?;
+        self.slots.refresh();
+        self.session(handle)
+    }
+
+    /// C_CloseSession. With the last session of a token its user is logged out.
+    pub(crate) fn close_session(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let session = self.session(handle)?;
+        lock(&self.sessions.open).remove(&handle);
+        self.end_operations(&session)?;
+        if self.sessions.count(session.slot.id).0 == 0 {
+            session.slot.reader.logout(session.slot.application)?;
+        }
+        Ok(())
+    }
+
+    /// C_CloseAllSessions.
+    pub(crate) fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
+        let slot = self.slots.slot(slot)?;
+        self.sessions.remove_where(|session| session.slot.id == slot.id);
+        slot.reader.logout(slot.application)
+    }
+
+    /// C_GetSessionInfo.
+    pub(crate) fn session_info(&self, handle: CK_SESSION_HANDLE) -> Result<CK_SESSION_INFO> {
+        let session = self.fresh_session(handle)?;
+        let user = session.slot.reader.user_logged_in(session.slot.application);
+        let (state, write) = match (session.read_write, user) {
+            (false, false) => (CKS_RO_PUBLIC_SESSION, 0),
+            (false, true) => (CKS_RO_USER_FUNCTIONS, 0),
+            (true, false) => (CKS_RW_PUBLIC_SESSION, CKF_RW_SESSION),
+            (true, true) => (CKS_RW_USER_FUNCTIONS, CKF_RW_SESSION),
+        };
+        let flags = CKF_SERIAL_SESSION | write;
+        Ok(CK_SESSION_INFO { slotID: session.slot.id, state, flags, ulDeviceError: 0 })
+    }
+
+    /// C_SessionCancel (v3.1 clause 5.6.11). Operations that are not active are passed over; nothing ever fails to be
+    /// cancelled, or Java would sign to get rid of it.
+    pub(crate) fn cancel(&self, handle: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        if flags & CKF_FIND_OBJECTS != 0 {
+            operations.find = None;
+        }
+        if flags & CKF_SIGN != 0 && operations.sign.take().is_some() {
+            session.slot.reader.operation_ended(session.slot.application, handle)?;
+        }
+        Ok(())
+    }
+
+    /// C_Login. `None` for a NULL PIN: there is no PIN pad to ask.
+    pub(crate) fn login(
+        &self,
+        handle: CK_SESSION_HANDLE,
+        user: CK_USER_TYPE,
+        pin: Option<&[u8]>,
+    ) -> Result<()> {
+        let session = self.fresh_session(handle)?;
+        let slot = &session.slot;
+        match user {
+            CKU_USER => {
+                slot.reader.check_user_login(slot.application)?;
+                let pin = pin.ok_or(Error::ArgumentsBad)?;
+                slot.reader.login_user(slot.application, session.generation, pin)
+            }
+            CKU_CONTEXT_SPECIFIC => {
+                let operations = lock(&session.operations);
+                let asks = operations.sign.as_ref().is_some_and(|sign| sign.always_authenticate);
+                if !asks {
+                    return Err(Error::OperationNotInitialised);
+                }
+                let pin = pin.ok_or(Error::ArgumentsBad)?;
+                slot.reader.login_context(slot.application, session.generation, handle, pin)
+            }
+            _ => Err(Error::UserTypeInvalid),
+        }
+    }
+
+    /// C_Logout.
+    pub(crate) fn logout(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let session = self.session(handle)?;
+        let slot = &session.slot;
+        if !slot.reader.user_logged_in(slot.application) {
+            return Err(Error::UserNotLoggedIn);
+        }
+        slot.reader.logout(slot.application)
+    }
+
+    /// What a closed session leaves undone.
+    fn end_operations(&self, session: &Session) -> Result<()> {
+        lock(&session.operations).sign = None;
+        session.slot.reader.operation_ended(session.slot.application, session.handle)
+    }
+}
+
+fn new_handle() -> CK_SESSION_HANDLE {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed) as CK_SESSION_HANDLE
+}

@@ -1,0 +1,163 @@
+//! Signing (PKCS#11 v3.1 clause 5.13).
+//!
+//! An operation ends with every answer of C_Sign and C_SignFinal except a length query and CKR_BUFFER_TOO_SMALL, and
+//! with every error of C_SignUpdate.
+
+use card::profile::KeyProfile;
+use cryptoki_sys::*;
+
+use super::mechanisms::{Input, Mechanism};
+use super::operations::Operations;
+use super::sessions::Session;
+use super::{Module, lock};
+use crate::error::{Error, Result};
+
+/// A signature being made.
+pub(super) struct SignOperation {
+    key: &'static KeyProfile,
+    mechanism: Mechanism,
+    input: Input,
+    multi_part: bool,
+    /// Whether the key wants a login of its own for it.
+    pub(super) always_authenticate: bool,
+}
+
+/// Where a signature goes: the caller's room, or `None` for a question about the length.
+pub(crate) type Room = Option<CK_ULONG>;
+
+/// A signature, or its length for a caller without room.
+pub(crate) enum Signature {
+    Length(usize),
+    Bytes(Vec<u8>),
+}
+
+impl Module {
+    /// C_SignInit.
+    pub(crate) fn sign_init(
+        &self,
+        handle: CK_SESSION_HANDLE,
+        mechanism: (CK_MECHANISM_TYPE, &[u8]),
+        key: CK_OBJECT_HANDLE,
+    ) -> Result<()> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        if operations.sign.is_some() {
+            return Err(Error::OperationActive);
+        }
+        let located = session.slot.reader.locate(session.slot.application, key);
+        let (token, index, visible) = located.map_err(|_| Error::KeyHandleInvalid)?;
+        let object = token.objects.get(index).ok_or(Error::KeyHandleInvalid)?;
+        let key =
+            object.private_key.ok_or(match object.matches(CKA_CLASS, &CKO_PUBLIC_KEY.to_ne_bytes()) {
+                true => Error::KeyFunctionNotPermitted,
+                false => Error::KeyHandleInvalid,
+            })?;
+        if !visible {
+            return Err(Error::UserNotLoggedIn);
+        }
+        let (kind, parameter) = mechanism;
+        token.check_offered(kind).or_else(|error| known_type_mismatch(kind, key, error))?;
+        let mechanism = Mechanism::parse(kind, parameter)?;
+        mechanism.check_key(key)?;
+        operations.sign = Some(SignOperation {
+            key,
+            mechanism,
+            input: mechanism.input(),
+            multi_part: false,
+            always_authenticate: object.matches(CKA_ALWAYS_AUTHENTICATE, &[CK_TRUE]),
+        });
+        Ok(())
+    }
+
+    /// C_SignInit with a NULL mechanism: ends the active operation.
+    pub(crate) fn sign_cancel(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        operations.sign.take().ok_or(Error::ArgumentsBad)?;
+        session.slot.reader.operation_ended(session.slot.application, handle)
+    }
+
+    /// C_Sign.
+    pub(crate) fn sign<'a>(
+        &self,
+        handle: CK_SESSION_HANDLE,
+        data: impl FnOnce() -> Result<&'a [u8]>,
+        room: Room,
+    ) -> Result<Signature> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        let active = operations.sign.as_ref().ok_or(Error::OperationNotInitialised)?;
+        if active.multi_part {
+            return Err(Error::OperationActive);
+        }
+        if let Some(length) = active.too_small(room) {
+            return Ok(length);
+        }
+        self.complete(&session, &mut operations, |input| input.update(data()?))
+    }
+
+    /// C_SignUpdate.
+    pub(crate) fn sign_update<'a>(
+        &self,
+        handle: CK_SESSION_HANDLE,
+        data: impl FnOnce() -> Result<&'a [u8]>,
+    ) -> Result<()> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        let active = operations.sign.as_mut().ok_or(Error::OperationNotInitialised)?;
+        active.multi_part = true;
+        let result = data().and_then(|data| active.input.update(data));
+        if result.is_err() {
+            operations.sign = None;
+            session.slot.reader.operation_ended(session.slot.application, handle)?;
+        }
+        result
+    }
+
+    /// C_SignFinal.
+    pub(crate) fn sign_final(&self, handle: CK_SESSION_HANDLE, room: Room) -> Result<Signature> {
+        let session = self.session(handle)?;
+        let mut operations = lock(&session.operations);
+        let active = operations.sign.as_ref().ok_or(Error::OperationNotInitialised)?;
+        if let Some(length) = active.too_small(room) {
+            return Ok(length);
+        }
+        self.complete(&session, &mut operations, |_| Ok(()))
+    }
+
+    /// Ends the operation with a signature or an error.
+    fn complete(
+        &self,
+        session: &Session,
+        operations: &mut Operations,
+        last: impl FnOnce(&mut Input) -> Result<()>,
+    ) -> Result<Signature> {
+        let SignOperation { key, mechanism, mut input, .. } =
+            operations.sign.take().ok_or(Error::OperationNotInitialised)?;
+        let slot = &session.slot;
+        let prepared = last(&mut input).and_then(|()| mechanism.card_input(key.kind, input.finish()));
+        let signed = prepared.and_then(|input| {
+            let order = (mechanism.scheme(), input.as_slice());
+            slot.reader.sign(slot.application, session.generation, session.handle, key.id, order)
+        });
+        slot.reader.operation_ended(slot.application, session.handle)?;
+        signed.map(Signature::Bytes)
+    }
+}
+
+impl SignOperation {
+    /// The answer for a caller who has not given enough room; the card is not asked and the operation goes on.
+    fn too_small(&self, room: Room) -> Option<Signature> {
+        let length = self.key.kind.signature_len();
+        let enough = room.is_some_and(|room| usize::try_from(room).is_ok_and(|room| room >= length));
+        (!enough).then_some(Signature::Length(length))
+    }
+}
+
+/// A mechanism that exists but not on this slot is worth a precise answer when it is for the other kind of key.
+fn known_type_mismatch(kind: CK_MECHANISM_TYPE, key: &KeyProfile, error: Error) -> Result<()> {
+    match Mechanism::parse(kind, &[]).map(|mechanism| mechanism.check_key(key)) {
+        Ok(Err(Error::KeyTypeInconsistent)) => Err(Error::KeyTypeInconsistent),
+        _ => Err(error),
+    }
+}

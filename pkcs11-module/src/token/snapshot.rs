@@ -1,0 +1,99 @@
+//! What is known of an inserted card: read once, then answered from memory until the card is gone.
+
+use std::sync::Arc;
+
+use card::hpc::Hpc;
+use card::profile::{Application, KeyProfile, PinProfile};
+use cryptoki_sys::CK_MECHANISM_TYPE;
+
+use super::mechanisms;
+use super::objects::{Object, Offer, objects};
+use super::policy;
+use crate::config::Qes;
+use crate::error::{Error, Result};
+
+/// An inserted card.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    tokens: Vec<(Application, Arc<Token>)>,
+}
+
+/// One application of it, which PKCS#11 shows as a token.
+#[derive(Debug)]
+pub(crate) struct Token {
+    /// "HBA QES": unique within a card, without a colon, which would break nicknames in NSS.
+    pub(crate) label: String,
+    /// The maker of the card's specification.
+    pub(crate) manufacturer: String,
+    /// The profile's name.
+    pub(crate) model: String,
+    /// The last 16 digits of the ICCSN.
+    pub(crate) serial: String,
+    /// Lengths and tries of the PIN.
+    pub(crate) pin: &'static PinProfile,
+    /// In a fixed order.
+    pub(crate) objects: Vec<Object>,
+    /// What C_GetMechanismList says.
+    pub(crate) mechanisms: Vec<CK_MECHANISM_TYPE>,
+    keys: Vec<&'static KeyProfile>,
+}
+
+impl Snapshot {
+    /// Takes over what was read when the card was opened.
+    pub(crate) fn of(card: &Hpc, qes: Qes) -> Snapshot {
+        let profile = card.profile();
+        let tokens = profile.applications.iter().map(|application| {
+            let kind = application.application;
+            let policy = policy(kind, qes);
+            let offer = Offer {
+                always_authenticate: policy.always_authenticate(),
+                raw_only: kind == Application::Qes,
+            };
+            let objects = objects(card.keys(), kind, offer);
+            let keys: Vec<_> = objects.iter().filter_map(|object| object.private_key).collect();
+            let token = Token {
+                label: format!("{} {}", profile.label, name(kind)),
+                manufacturer: profile.manufacturer.clone(),
+                model: profile.name.clone(),
+                serial: last_digits(card.iccsn()).to_owned(),
+                pin: &application.pin,
+                mechanisms: mechanisms::offered(&keys, offer.raw_only),
+                objects,
+                keys,
+            };
+            (kind, Arc::new(token))
+        });
+        Snapshot { tokens: tokens.collect() }
+    }
+
+    /// The token of an application; a card may lack it.
+    pub(crate) fn token(&self, application: Application) -> Result<Arc<Token>> {
+        let found = self.tokens.iter().find(|(kind, _)| *kind == application);
+        found.map(|(_, token)| token.clone()).ok_or(Error::TokenNotRecognized)
+    }
+}
+
+impl Token {
+    /// Sizes and flags of a mechanism, if it is offered here.
+    pub(crate) fn mechanism_info(&self, kind: CK_MECHANISM_TYPE) -> Result<cryptoki_sys::CK_MECHANISM_INFO> {
+        self.check_offered(kind)?;
+        mechanisms::info(kind, &self.keys)
+    }
+
+    /// Refuses mechanisms that are not listed.
+    pub(crate) fn check_offered(&self, kind: CK_MECHANISM_TYPE) -> Result<()> {
+        if self.mechanisms.contains(&kind) { Ok(()) } else { Err(Error::MechanismInvalid) }
+    }
+}
+
+/// How users see an application.
+pub(crate) fn name(application: Application) -> &'static str {
+    match application {
+        Application::Esign => "ESIGN",
+        Application::Qes => "QES",
+    }
+}
+
+fn last_digits(iccsn: &str) -> &str {
+    iccsn.get(iccsn.len().saturating_sub(16)..).unwrap_or(iccsn)
+}

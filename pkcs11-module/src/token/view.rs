@@ -1,0 +1,152 @@
+//! What is known of a reader and its card without asking anybody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use card::hpc::{Hpc, OpenError};
+use card::pin::PinStatus;
+use card::profile::Application;
+use card::transport::TransportError;
+use cryptoki_sys::CK_OBJECT_HANDLE;
+
+use super::login::Login;
+use super::policy;
+use super::snapshot::{Snapshot, Token};
+use crate::config::Qes;
+use crate::error::{Error, Result};
+
+/// A card that fails to be read this often is left alone until it is inserted again.
+const READ_ATTEMPTS: u8 = 3;
+
+/// What is known without asking anybody.
+pub(super) struct View {
+    /// `None` for the slots that exist before there is a reader.
+    pub(super) name: Option<String>,
+    pub(super) present: bool,
+    pub(super) insertions: u32,
+    pub(super) generation: u64,
+    contents: Contents,
+    pub(super) slots: Vec<Slot>,
+}
+
+/// What is in the reader.
+enum Contents {
+    /// Not read yet, or not successfully.
+    Unread {
+        failures: u8,
+    },
+    /// A card that is no token of ours.
+    Foreign,
+    Card(Snapshot),
+}
+
+/// The changing part of a slot.
+pub(super) struct Slot {
+    application: Application,
+    pub(super) login: Login,
+    pub(super) pin: PinStatus,
+    /// One for each object of the token.
+    pub(super) handles: Vec<CK_OBJECT_HANDLE>,
+    pub(super) event: bool,
+}
+
+/// A token as one moment shows it.
+pub(crate) struct TokenView {
+    /// What does not change.
+    pub(crate) token: Arc<Token>,
+    /// What is known of the PIN.
+    pub(crate) pin: PinStatus,
+    /// The generation of the card.
+    pub(crate) generation: u64,
+}
+
+impl View {
+    /// Nothing is known.
+    pub(super) fn new(qes: Qes) -> View {
+        let slots = qes.applications().iter().map(|application| Slot::new(*application, qes)).collect();
+        let contents = Contents::Unread { failures: 0 };
+        View { name: None, present: false, insertions: 0, generation: 0, contents, slots }
+    }
+
+    /// The slot of an application.
+    pub(super) fn slot(&mut self, application: Application) -> Result<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.application == application).ok_or(Error::SlotIdInvalid)
+    }
+
+    /// The answer if it is known, `None` if the card has to be read first.
+    pub(super) fn token(&mut self, application: Application) -> Option<Result<TokenView>> {
+        if !self.present {
+            return Some(Err(Error::TokenNotPresent));
+        }
+        let token = match &self.contents {
+            Contents::Unread { failures } if *failures < READ_ATTEMPTS => return None,
+            Contents::Unread { .. } | Contents::Foreign => Err(Error::TokenNotRecognized),
+            Contents::Card(snapshot) => snapshot.token(application),
+        };
+        let generation = self.generation;
+        Some(token.and_then(|token| Ok(TokenView { token, pin: self.slot(application)?.pin, generation })))
+    }
+
+    /// The user logged out: handles of private objects are void, now and after the next login (clause 5.6.9).
+    pub(super) fn logout(&mut self, application: Application) -> Result<()> {
+        let token = match &self.contents {
+            Contents::Card(snapshot) => snapshot.token(application).ok(),
+            Contents::Unread { .. } | Contents::Foreign => None,
+        };
+        let slot = self.slot(application)?;
+        slot.login.lost();
+        for (handle, object) in slot.handles.iter_mut().zip(token.iter().flat_map(|token| &token.objects)) {
+            if object.private {
+                *handle = new_handle();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever was known of the card in the reader is void.
+    pub(super) fn next_generation(&mut self) {
+        self.generation += 1;
+        self.contents = Contents::Unread { failures: 0 };
+        for slot in &mut self.slots {
+            slot.login.lost();
+            slot.handles.clear();
+            slot.pin = PinStatus::Unknown;
+        }
+    }
+
+    /// The card has been read.
+    pub(super) fn accept(&mut self, hpc: &Hpc, qes: Qes) {
+        let snapshot = Snapshot::of(hpc, qes);
+        for slot in &mut self.slots {
+            slot.pin = hpc.pin_status(slot.application);
+            let objects = snapshot.token(slot.application).map_or(0, |token| token.objects.len());
+            slot.handles = (0..objects).map(|_| new_handle()).collect();
+        }
+        self.contents = Contents::Card(snapshot);
+    }
+
+    /// A foreign card stays one; what may pass is tried again a few times.
+    pub(super) fn refuse(&mut self, error: &OpenError) {
+        self.contents = match (error, &self.contents) {
+            (OpenError::Foreign, _) => Contents::Foreign,
+            (OpenError::Transport(TransportError::Sharing), Contents::Unread { failures }) => {
+                Contents::Unread { failures: *failures }
+            }
+            (_, Contents::Unread { failures }) => Contents::Unread { failures: failures + 1 },
+            _ => Contents::Unread { failures: 1 },
+        };
+    }
+}
+
+impl Slot {
+    fn new(application: Application, qes: Qes) -> Self {
+        let login = Login::new(policy(application, qes));
+        Slot { application, login, pin: PinStatus::Unknown, handles: Vec::new(), event: false }
+    }
+}
+
+/// Unique in the process, so that a handle of another slot or an earlier card is never valid by accident.
+fn new_handle() -> CK_OBJECT_HANDLE {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed) as CK_OBJECT_HANDLE
+}
