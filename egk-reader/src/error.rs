@@ -141,6 +141,29 @@ pub enum VsdError {
     },
 }
 
+impl VsdError {
+    /// Stable name of the kind of error, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            VsdError::TransactionOpen => "transaction-open",
+            VsdError::StatusTooShort { .. } => "status-too-short",
+            VsdError::StatusFlag { .. } => "status-flag",
+            VsdError::TooShort { .. } => "too-short",
+            VsdError::Empty { .. } => "empty",
+            VsdError::LengthBeyondFile { .. } => "length-beyond-file",
+            VsdError::BadOffsets { .. } => "bad-offsets",
+            VsdError::Compression { .. } => "compression",
+            VsdError::TooLarge { .. } => "too-large",
+            VsdError::TrailingBytes { .. } => "trailing-bytes",
+            VsdError::Xml { .. } => "xml",
+            VsdError::WrongDocument { .. } => "wrong-document",
+            VsdError::UnknownNamespace { .. } => "unknown-namespace",
+            VsdError::MissingElement { .. } => "missing-element",
+            VsdError::InvalidValue { .. } => "invalid-value",
+        }
+    }
+}
+
 /// Why XML was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum XmlFault {

@@ -36,6 +36,11 @@ impl StatusVd {
     /// Length of the file.
     pub const LENGTH: usize = 25;
 
+    /// [`StatusVd::updated`] as ISO 8601 text.
+    pub fn updated_text(&self) -> Option<String> {
+        self.updated.as_ref().map(iso_text)
+    }
+
     /// Reads the file. ASCII `0` in the first byte means that no transaction is open, `1` that the data are
     /// inconsistent and must not be used.
     pub(crate) fn parse(file: &[u8], findings: &mut Vec<Finding>) -> Result<StatusVd, VsdError> {
@@ -107,7 +112,7 @@ fn parse_timestamp(bytes: &[u8]) -> Option<PrimitiveDateTime> {
 }
 
 /// ISO 8601 text of a time stamp.
-pub(crate) fn iso_text(at: &PrimitiveDateTime) -> String {
+fn iso_text(at: &PrimitiveDateTime) -> String {
     let (date, time) = (at.date(), at.time());
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
@@ -138,7 +143,7 @@ mod tests {
     fn no_open_transaction_is_ascii_zero() {
         let mut findings = Vec::new();
         let status = StatusVd::parse(&file(b'0', b"20260302131454", VERSIONS), &mut findings).unwrap();
-        assert_eq!(status.updated.as_ref().map(iso_text).as_deref(), Some("2026-03-02T13:14:54"));
+        assert_eq!(status.updated_text().as_deref(), Some("2026-03-02T13:14:54"));
         assert_eq!(status.schema_version.unwrap().to_string(), "5.2.0");
         assert_eq!(status.storage_version.unwrap().to_string(), "3.0.4");
         assert!(findings.is_empty());

@@ -51,7 +51,7 @@ fn absent(start: usize, end: usize) -> bool {
 }
 
 fn part(file: &[u8], start: usize, end: usize) -> Option<&[u8]> {
-    if start < COVERAGE_HEADER {
+    if start < COVERAGE_HEADER || end < start {
         return None;
     }
     file.get(start..=end)

@@ -1,0 +1,47 @@
+//! Which reader is read: the first one that holds an eGK.
+
+use card::egk::EgkError;
+use card::transport::{CardPresence, Readers};
+use egk_reader::{InsuranceRecord, ReadError};
+
+use super::failure::Failure;
+
+/// A card that was read.
+pub(crate) struct Found {
+    /// Name of the reader.
+    pub(crate) reader: String,
+    pub(crate) record: InsuranceRecord,
+}
+
+/// Tries the readers that hold a card, in their order. Other cards and failing readers are passed over; they decide
+/// the error only if no eGK turns up. An eGK with unusable data ends the search.
+pub(crate) fn read_first(readers: &mut Readers) -> Result<Found, Failure> {
+    let states = readers.list()?;
+    let mut failure = if states.is_empty() { Failure::NoReader } else { Failure::NoCard };
+    for state in states.into_iter().filter(|state| state.card == CardPresence::Present) {
+        match read_one(readers, &state.name) {
+            Ok(record) => return Ok(Found { reader: state.name, record }),
+            Err(error @ ReadError::Data(_)) => return Err(error.into()),
+            Err(error @ ReadError::Card(EgkError::NotAnEgk)) => {
+                tracing::info!(reader = state.name, "the card is not an eGK");
+                if matches!(failure, Failure::NoCard) {
+                    failure = error.into();
+                }
+            }
+            Err(error) => {
+                tracing::info!(reader = state.name, %error, "the card cannot be read");
+                failure = error.into();
+            }
+        }
+    }
+    Err(failure)
+}
+
+fn read_one(readers: &mut Readers, name: &str) -> Result<InsuranceRecord, ReadError> {
+    let mut card = readers.connect(name).map_err(EgkError::from)?;
+    let mut record = egk_reader::read(card.as_mut())?;
+    tracing::debug!(reader = name, commands = card.traffic().commands, "insurance data read");
+    // The generation is an extra: old cards have no EF.Version2.
+    record.card.generation = egk_reader::read_generation(card.as_mut()).unwrap_or_default();
+    Ok(record)
+}
