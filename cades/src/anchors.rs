@@ -1,5 +1,7 @@
 //! The certification authorities a verifier trusts.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
 
 use crate::certificate::Certificate;
@@ -36,7 +38,7 @@ impl TrustAnchors {
         let mut rest = pem;
         while let Some(block) = next_block(&mut rest) {
             let position = anchors.certificates.len() + 1;
-            let (_, der) = der::pem::decode_vec(block)
+            let der = decode(block)
                 .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })?;
             anchors.add(&der)?;
         }
@@ -74,14 +76,19 @@ impl TrustAnchors {
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// The next block with its two lines; one without an end reaches to the end of the text.
+/// The text of the next block, without its two lines; one without an end reaches to the end of the text.
 fn next_block<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let begin = find(rest, BEGIN)?;
+    let begin = find(rest, BEGIN)? + BEGIN.len();
     let text = rest.get(begin..)?;
-    let length = find(text, END).map_or(text.len(), |end| end + END.len());
-    let (block, after) = text.split_at_checked(length)?;
+    let (block, after) = text.split_at_checked(find(text, END).unwrap_or(text.len()))?;
     *rest = after;
     Some(block)
+}
+
+/// Base64 with line breaks anywhere: certificates of trust services are published in every line width.
+fn decode(block: &[u8]) -> Result<Vec<u8>, base64::DecodeError> {
+    let digits: Vec<u8> = block.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    BASE64_STANDARD.decode(digits)
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
