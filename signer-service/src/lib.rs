@@ -1,1 +1,19 @@
-//! To be written.
+//! Signs and verifies e-prescriptions through PKCS#11, over gRPC.
+//!
+//! | room | does |
+//! |---|---|
+//! | [`prescription`] | what the bytes to be signed say, and whether they fit the insurance card |
+//! | [`token`] | health professional cards behind any PKCS#11 module |
+//! | [`insurance`] | the insurance card in a reader |
+//! | [`signature`] | from document and card to a verified CMS |
+//! | [`authentication`] | from challenge and card to a proven clinician |
+//! | [`audit`] | the record of what was done |
+//! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
+//! | [`server`] | listening, health, reflection, shutdown |
+//! | [`client`] | the client commands of the same program |
+
+pub mod audit;
+pub mod certificate;
+pub mod config;
+pub mod prescription;
+pub mod token;

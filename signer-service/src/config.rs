@@ -1,0 +1,356 @@
+//! The configuration file: TOML, every key with a default except the PKCS#11 module.
+//!
+//! `config.default.toml` beside this file is the documentation of the keys, what `init` writes, and in the tests
+//! the proof that the defaults here are the ones written there.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use card::transport::ReaderSpec;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use thiserror::Error;
+
+/// The commented default configuration.
+pub const DEFAULT_TEXT: &str = include_str!("config.default.toml");
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the service listens.
+    #[serde(default)]
+    pub listen: Listen,
+    /// How cards are reached.
+    pub pkcs11: Module,
+    /// Which key signs prescriptions.
+    #[serde(default)]
+    pub signing: KeyChoice,
+    /// Which key authenticates clinicians.
+    #[serde(default)]
+    pub authentication: KeyChoice,
+    /// Where insurance cards are read.
+    #[serde(default)]
+    pub insurance: Insurance,
+    /// Whom to trust and how to judge.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Sizes.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The audit trail.
+    #[serde(default)]
+    pub audit: Audit,
+    /// Logs.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// Where the service listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Path of the Unix socket.
+    pub unix: PathBuf,
+    /// Plaintext TCP on loopback, only together with the development flag.
+    pub insecure_tcp: Option<SocketAddr>,
+}
+
+/// The PKCS#11 module.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Module {
+    /// Path of the shared library.
+    pub module: PathBuf,
+}
+
+/// Narrows the choice of a key; without any of it the certificates decide.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyChoice {
+    /// Only this token.
+    pub token_label: Option<String>,
+    /// Only the certificate with this label.
+    pub certificate_label: Option<String>,
+    /// The private key with this label, instead of the one with the certificate's CKA_ID.
+    pub key_label: Option<String>,
+    /// Which kind of key, if there are several.
+    pub prefer: KeyPreference,
+}
+
+/// Kinds of keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPreference {
+    /// Elliptic curve.
+    #[default]
+    Ec,
+    /// RSA.
+    Rsa,
+}
+
+/// Readers for insurance cards.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Insurance {
+    /// Where to look for readers.
+    #[serde(deserialize_with = "reader_specs")]
+    pub readers: Vec<ReaderSpec>,
+}
+
+/// Trust and policy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verification {
+    /// PEM files or folders of them.
+    pub anchors: Vec<PathBuf>,
+    /// Unchecked revocation keeps a signature from being VALID.
+    pub require_revocation: bool,
+    /// Only qualified certificates can be VALID.
+    pub require_qualified: bool,
+}
+
+/// Sizes in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest prescription.
+    pub prescription_bytes: usize,
+    /// Largest CMS to verify.
+    pub cms_bytes: usize,
+}
+
+/// The audit trail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Path of the SQLite database.
+    pub database: PathBuf,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// Levels of the project's own log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // the names say it
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Forms of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, has an unknown key, or a value of the wrong kind.
+    #[error("{path}: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that cannot work.
+    #[error("{key}: {reason}")]
+    Value {
+        /// The key, with its section.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file and makes its relative paths absolute.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names file, line and key.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let mut config: Config = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.resolve(&folder_of(path)?);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let paths = [&mut self.listen.unix, &mut self.pkcs11.module, &mut self.audit.database];
+        for path in paths.into_iter().chain(&mut self.verification.anchors) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, reason: &str| Err(ConfigError::Value { key, reason: reason.to_owned() });
+        if self.listen.insecure_tcp.is_some_and(|address| !address.ip().is_loopback()) {
+            return refuse(
+                "listen.insecure_tcp",
+                "PINs would cross the network unprotected; only loopback is taken",
+            );
+        }
+        if self.limits.prescription_bytes == 0 || self.limits.cms_bytes == 0 {
+            return refuse("limits", "a limit of 0 refuses everything");
+        }
+        Ok(())
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Listen { unix: "signer.sock".into(), insecure_tcp: None }
+    }
+}
+
+impl Default for Insurance {
+    fn default() -> Self {
+        Insurance { readers: vec![ReaderSpec::Pcsc { filter: None }] }
+    }
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Verification { anchors: Vec::new(), require_revocation: true, require_qualified: true }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { prescription_bytes: 1 << 20, cms_bytes: 4 << 20 }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit { database: "audit.db".into() }
+    }
+}
+
+impl LogLevel {
+    /// As `tracing` has it.
+    pub fn filter(self) -> tracing::level_filters::LevelFilter {
+        use tracing::level_filters::LevelFilter;
+        match self {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> Result<PathBuf, ConfigError> {
+    let path = path.canonicalize().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    Ok(path.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+fn reader_specs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReaderSpec>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(|error| D::Error::custom(format!("{text:?}: {error}"))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_written_defaults_are_the_defaults() {
+        let written: Config = toml::from_str(DEFAULT_TEXT).unwrap();
+        let implied: Config =
+            toml::from_str("[pkcs11]\nmodule = '/usr/lib/x86_64-linux-gnu/libhpc_pkcs11.so'").unwrap();
+        assert_eq!(format!("{written:?}"), format!("{implied:?}"));
+    }
+
+    #[test]
+    fn every_commented_key_of_the_default_file_is_a_real_key() {
+        let uncommented: String = DEFAULT_TEXT
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config: Config = toml::from_str(&uncommented).unwrap();
+        assert_eq!(config.signing.token_label.as_deref(), Some("HPC QES"));
+        assert_eq!(config.listen.insecure_tcp, Some("127.0.0.1:50051".parse().unwrap()));
+    }
+
+    #[test]
+    fn relative_paths_count_from_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, "[pkcs11]\nmodule = '/lib/m.so'\n[verification]\nanchors = ['ca.pem']").unwrap();
+        let config = Config::load(&path).unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        assert_eq!(config.listen.unix, folder.join("signer.sock"));
+        assert_eq!(config.verification.anchors, [folder.join("ca.pem")]);
+        assert_eq!(config.pkcs11.module, Path::new("/lib/m.so"));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_name() {
+        let error = load("[pkcs11]\nmodule = 'm'\n[limits]\nprescription_byte = 1").unwrap_err();
+        assert!(error.to_string().contains("prescription_byte"), "{error}");
+    }
+
+    #[test]
+    fn plaintext_beyond_loopback_is_refused() {
+        let error = load("[pkcs11]\nmodule = 'm'\n[listen]\ninsecure_tcp = '0.0.0.0:1'").unwrap_err();
+        assert!(matches!(error, ConfigError::Value { key: "listen.insecure_tcp", .. }), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_kind_of_reader_is_refused() {
+        let error = load("[pkcs11]\nmodule = 'm'\n[insurance]\nreaders = ['usb:1']").unwrap_err();
+        assert!(error.to_string().contains("usb:1"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Path::new("/nowhere/config.toml")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/config.toml"), "{error}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The prescription as the service sees it: the caller's bytes, untouched, and a read-only view of what they say.
+//!
+//! Nothing is ever written back: for enveloping CAdES no canonicalisation exists, so the bytes that came are the bytes
+//! that are signed.
+
+mod check_digit;
+mod comparison;
+mod rules;
+mod xml;
+
+pub use comparison::{Difference, compare};
+pub use rules::{Finding, NotAPrescription, Rule};
+pub use xml::{Malformed, XmlError};
+
+use xml::Element;
+
+/// Naming systems of the personal insurance number, statutory and private.
+const KVNR_SYSTEMS: [&str; 2] = ["http://fhir.de/sid/gkv/kvid-10", "http://fhir.de/sid/pkv/kvid-10"];
+/// Naming system of institution numbers.
+const IK_SYSTEM: &str = "http://fhir.de/sid/arge-ik/iknr";
+
+/// A parsed prescription document.
+pub struct Prescription {
+    root: Element,
+}
+
+impl Prescription {
+    /// Parses the document.
+    ///
+    /// # Errors
+    /// [`XmlError`] when it is not XML as this service takes it.
+    pub fn parse(bytes: &[u8]) -> Result<Prescription, XmlError> {
+        xml::parse(bytes).map(|root| Prescription { root })
+    }
+
+    /// Refuses what is no prescription document and lists what is remarkable about the others.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<Vec<Finding>, NotAPrescription> {
+        rules::check(self)
+    }
+
+    fn root_name(&self) -> &str {
+        self.root.name()
+    }
+
+    fn bundle_type(&self) -> Option<&str> {
+        self.root.value_of("type")
+    }
+
+    fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.root
+            .child("meta")
+            .into_iter()
+            .flat_map(|meta| meta.children("profile"))
+            .filter_map(Element::value)
+    }
+
+    /// `Bundle.identifier.value`, if it is of this naming system.
+    fn identifier(&self, system: &str) -> Option<&str> {
+        let identifier = self.root.child("identifier")?;
+        (identifier.value_of("system") == Some(system)).then(|| identifier.value_of("value"))?
+    }
+
+    /// Resources of one type.
+    fn resources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Resource<'a>> {
+        let entries = self.root.children("entry").enumerate();
+        entries.filter_map(move |(entry, element)| {
+            Some(Resource { entry, element: element.child("resource")?.child(name)? })
+        })
+    }
+
+    fn patient(&self) -> Option<Resource<'_>> {
+        self.resources("Patient").next()
+    }
+
+    fn coverage(&self) -> Option<Resource<'_>> {
+        self.resources("Coverage").next()
+    }
+}
+
+/// One resource of the bundle and where it is.
+#[derive(Clone, Copy)]
+struct Resource<'a> {
+    entry: usize,
+    element: &'a Element,
+}
+
+impl<'a> Resource<'a> {
+    /// For findings; entries count from 0 as in FHIRPath.
+    fn place(&self) -> String {
+        format!("Bundle/entry[{}]/resource/{}", self.entry, self.element.name())
+    }
+
+    /// The insurance number of a Patient.
+    fn kvnr(&self) -> Option<&'a str> {
+        self.element
+            .children("identifier")
+            .find(|identifier| {
+                identifier.value_of("system").is_some_and(|system| KVNR_SYSTEMS.contains(&system))
+            })?
+            .value_of("value")
+    }
+
+    /// The institution number of a Coverage's payor.
+    fn payer_ik(&self) -> Option<&'a str> {
+        let identifier = self.element.child("payor")?.child("identifier")?;
+        (identifier.value_of("system") == Some(IK_SYSTEM)).then(|| identifier.value_of("value"))?
+    }
+
+    /// The code of a Coverage's type: GKV, PKV, BG, SEL, SKT, UK.
+    fn payer_type(&self) -> Option<&'a str> {
+        self.element.child("type")?.child("coding")?.value_of("code")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A small prescription of our own making, with everything the rules look at.
+    pub(crate) const SAMPLE: &str = include_str!("../tests/fixtures/prescription.xml");
+    /// An order for the practice's own supply, without patient.
+    pub(crate) const PRACTICE_SUPPLY: &str = include_str!("../tests/fixtures/practice-supply.xml");
+
+    #[test]
+    fn the_view_finds_patient_and_payer() {
+        let prescription = Prescription::parse(SAMPLE.as_bytes()).unwrap();
+        assert_eq!(prescription.patient().unwrap().kvnr(), Some("X110400001"));
+        assert_eq!(prescription.coverage().unwrap().payer_ik(), Some("109500969"));
+        assert_eq!(prescription.coverage().unwrap().payer_type(), Some("GKV"));
+    }
+}

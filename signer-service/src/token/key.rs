@@ -1,0 +1,218 @@
+//! Using one private key: log in, sign, log out.
+//!
+//! A signature key is usually CKA_ALWAYS_AUTHENTICATE. Three kinds of module are served (`docs/decisions` tells why):
+//!
+//! 1. A USER login arms one signature (our module): `C_Login`, `C_SignInit`, `C_Sign`.
+//! 2. A USER login does not count for it: `C_SignInit`, `C_Login(CKU_CONTEXT_SPECIFIC)`, `C_SignUpdate`, `C_SignFinal`.
+//!    Tried only after the card refused 1 with "not logged in"; the PIN was found right just before.
+//! 3. The token asks for no USER login at all: like 2, at once.
+
+use cryptoki::{
+    mechanism::{
+        Mechanism, MechanismType,
+        rsa::{PkcsMgfType, PkcsPssParams},
+    },
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
+    session::{Session, UserType},
+    types::AuthPin,
+};
+use proto::v1::PinState;
+use secrecy::ExposeSecret;
+
+use super::{CertificateObject, Choice, Module, Purpose, TokenError, TokenView, Tries, listing::pin_state};
+
+/// A private key on a token that is logged in. Dropping it logs out.
+pub struct UnlockedKey<'a> {
+    module: &'a Module,
+    token: &'a TokenView,
+    session: Session,
+    key: ObjectHandle,
+    pin: Option<&'a AuthPin>,
+    always_authenticate: bool,
+}
+
+impl Module {
+    /// Logs in and finds the private key of the chosen certificate. A PIN is sent to the card at most once.
+    ///
+    /// # Errors
+    /// Everything a PIN can be, no such key, or the card.
+    pub fn unlock<'a>(
+        &'a self,
+        choice: &Choice<'a>,
+        key_label: Option<&str>,
+        pin: Option<&'a AuthPin>,
+        purpose: Purpose,
+    ) -> Result<UnlockedKey<'a>, TokenError> {
+        let token = choice.token;
+        check_pin(token, pin)?;
+        let session = self.session(token.slot)?;
+        if token.login_required {
+            self.log_in(&session, token, UserType::User, pin)?;
+        }
+        let found = private_key(&session, choice.certificate, key_label, purpose);
+        let always_authenticate = found.as_ref().is_ok_and(|key| always_authenticate(&session, *key));
+        match found {
+            Ok(key) => Ok(UnlockedKey { module: self, token, session, key, pin, always_authenticate }),
+            Err(error) => {
+                log_out(&session, token);
+                Err(error)
+            }
+        }
+    }
+
+    fn log_in(
+        &self,
+        session: &Session,
+        token: &TokenView,
+        user: UserType,
+        pin: Option<&AuthPin>,
+    ) -> Result<(), TokenError> {
+        use cryptoki::error::{Error, RvError};
+        let result = match session.login(user, pin) {
+            // Left over from an operation that could not log out. That login is not this caller's.
+            Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                session.logout()?;
+                session.login(user, pin)
+            }
+            other => other,
+        };
+        result.map_err(|error| match TokenError::from(error) {
+            TokenError::PinIncorrect(_) => TokenError::PinIncorrect(self.tries(token)),
+            other => other,
+        })
+    }
+
+    /// What the token flags say after a wrong PIN; the card is not asked.
+    fn tries(&self, token: &TokenView) -> Tries {
+        match self.context.get_token_info(token.slot).map(|info| pin_state(&info)) {
+            Ok(PinState::Blocked) => Tries::None,
+            Ok(PinState::FinalTry) => Tries::Final,
+            Ok(PinState::CountLow) => Tries::Low,
+            _ => Tries::Unknown,
+        }
+    }
+}
+
+impl UnlockedKey<'_> {
+    /// Signs a digest. ECDSA: r and s, each in the curve's width; RSA: the number as it is.
+    ///
+    /// # Errors
+    /// The card refuses or fails; nothing is repeated that was counted.
+    pub fn sign(&self, algorithm: cades::Algorithm, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let mechanism = mechanism(algorithm);
+        if self.always_authenticate && !self.token.login_required {
+            return self.sign_with_context_login(&mechanism, digest);
+        }
+        match self.session.sign(&mechanism, self.key, digest).map_err(TokenError::from) {
+            Err(TokenError::NotLoggedIn) if self.always_authenticate => {
+                self.sign_with_context_login(&mechanism, digest)
+            }
+            other => other,
+        }
+    }
+
+    fn sign_with_context_login(
+        &self,
+        mechanism: &Mechanism<'_>,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, TokenError> {
+        use cryptoki::error::{Error, RvError};
+        self.session.sign_init(mechanism, self.key)?;
+        self.module.log_in(&self.session, self.token, UserType::ContextSpecific, self.pin)?;
+        self.session.sign_update(digest).map_err(|error| match error {
+            Error::Pkcs11(RvError::FunctionNotSupported | RvError::OperationNotInitialized, _) => {
+                TokenError::KeyNotUsable(
+                    "it demands a login per signature, which this module offers for single-part signing only"
+                        .into(),
+                )
+            }
+            other => other.into(),
+        })?;
+        Ok(self.session.sign_final()?)
+    }
+}
+
+impl Drop for UnlockedKey<'_> {
+    fn drop(&mut self) {
+        log_out(&self.session, self.token);
+    }
+}
+
+/// Refuses a PIN the card would refuse anyway, without sending it.
+fn check_pin(token: &TokenView, pin: Option<&AuthPin>) -> Result<(), TokenError> {
+    let (shortest, longest) = token.pin_lengths;
+    match pin.map(|pin| pin.expose_secret().len()) {
+        None if token.pin_pad => Ok(()),
+        None | Some(0) => Err(TokenError::PinRequired),
+        Some(length) if length < shortest || (longest >= shortest && length > longest) => {
+            Err(TokenError::PinFormat)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn log_out(session: &Session, token: &TokenView) {
+    if token.login_required {
+        // Fails if the card is gone, and then there is nothing to log out of.
+        let _ = session.logout();
+    }
+}
+
+fn private_key(
+    session: &Session,
+    certificate: &CertificateObject,
+    key_label: Option<&str>,
+    purpose: Purpose,
+) -> Result<ObjectHandle, TokenError> {
+    let belongs = match key_label {
+        Some(label) => Attribute::Label(label.as_bytes().to_vec()),
+        None => Attribute::Id(certificate.id.clone()),
+    };
+    let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY), belongs])?;
+    match found.as_slice() {
+        [key, ..] => Ok(*key),
+        [] => Err(TokenError::NoKey { what: "private key", purpose: purpose.name() }),
+    }
+}
+
+/// A token that does not know the attribute does not have the property.
+fn always_authenticate(session: &Session, key: ObjectHandle) -> bool {
+    let attributes = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate]).unwrap_or_default();
+    attributes.iter().any(|attribute| matches!(attribute, Attribute::AlwaysAuthenticate(true)))
+}
+
+/// The raw mechanisms: the digest is made here, so that every module and card is asked the same.
+fn mechanism(algorithm: cades::Algorithm) -> Mechanism<'static> {
+    match algorithm {
+        cades::Algorithm::EcdsaSha256(_) | cades::Algorithm::EcdsaSha384 => Mechanism::Ecdsa,
+        cades::Algorithm::RsaPssSha256 => Mechanism::RsaPkcsPss(PkcsPssParams {
+            hash_alg: MechanismType::SHA256,
+            mgf: PkcsMgfType::MGF1_SHA256,
+            s_len: 32.into(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(pin: Option<&str>, pin_pad: bool) -> Result<(), TokenError> {
+        let token = TokenView { pin_pad, pin_lengths: (6, 8), ..TokenView::for_tests("HPC QES", "1") };
+        check_pin(&token, pin.map(AuthPin::from).as_ref())
+    }
+
+    #[test]
+    fn a_pin_of_the_wrong_length_is_not_sent() {
+        assert!(matches!(checked(Some("12345"), false), Err(TokenError::PinFormat)));
+        assert!(matches!(checked(Some("123456789"), false), Err(TokenError::PinFormat)));
+        assert!(checked(Some("12345678"), false).is_ok());
+    }
+
+    #[test]
+    fn no_pin_is_needed_with_a_key_pad_only() {
+        assert!(checked(None, true).is_ok());
+        assert!(matches!(checked(None, false), Err(TokenError::PinRequired)));
+        assert!(matches!(checked(Some(""), false), Err(TokenError::PinRequired)));
+    }
+}

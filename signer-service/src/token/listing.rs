@@ -1,0 +1,185 @@
+//! What is plugged in: tokens, the state of their PINs, their certificates. No PIN is needed for any of it.
+
+use cryptoki::{
+    error::{Error, RvError},
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
+    session::Session,
+    slot::{Slot, TokenInfo},
+};
+use proto::v1::PinState;
+
+use super::{Module, TokenError};
+use crate::certificate::Certificate;
+
+/// One token. Its serial number is the card's: it is not for logs, so there is no `Debug`.
+#[derive(Clone)]
+pub struct TokenView {
+    /// Where it is plugged in.
+    pub(super) slot: Slot,
+    /// The module's name for that place.
+    pub slot_name: String,
+    /// Label of the token.
+    pub label: String,
+    /// Serial number of the token.
+    pub serial: String,
+    /// Kind of card.
+    pub model: String,
+    /// What the module knows of the PIN.
+    pub pin_state: PinState,
+    /// The PIN is entered at the reader.
+    pub pin_pad: bool,
+    /// Whether a login comes before everything else.
+    pub(super) login_required: bool,
+    /// Lengths of a PIN, in bytes.
+    pub(super) pin_lengths: (usize, usize),
+    /// Certificates that could be read.
+    pub certificates: Vec<CertificateObject>,
+}
+
+/// A certificate on a token.
+#[derive(Clone)]
+pub struct CertificateObject {
+    /// CKA_LABEL.
+    pub label: String,
+    /// CKA_ID: the private key has the same.
+    pub id: Vec<u8>,
+    /// What it says.
+    pub certificate: Certificate,
+}
+
+impl TokenView {
+    /// The last four characters of the serial number, enough to tell cards apart.
+    pub fn serial_suffix(&self) -> &str {
+        let start = self.serial.char_indices().rev().nth(3).map_or(0, |(index, _)| index);
+        self.serial.get(start..).unwrap_or_default()
+    }
+
+    /// A token that no module knows.
+    #[cfg(test)]
+    pub(super) fn for_tests(label: &str, serial: &str) -> TokenView {
+        TokenView {
+            slot: Slot::try_from(0u64).unwrap(),
+            slot_name: "reader".into(),
+            label: label.into(),
+            serial: serial.into(),
+            model: String::new(),
+            pin_state: PinState::Usable,
+            pin_pad: false,
+            login_required: true,
+            pin_lengths: (4, 8),
+            certificates: Vec::new(),
+        }
+    }
+}
+
+impl Module {
+    /// All tokens with their certificates. Slots without a card are left out; so are cards that fail, unless there is
+    /// nothing else to answer.
+    ///
+    /// # Errors
+    /// No reader, or the fault of the only card.
+    pub fn tokens(&self) -> Result<Vec<TokenView>, TokenError> {
+        let slots = self.context.get_all_slots()?;
+        if slots.is_empty() {
+            return Err(TokenError::NoReader);
+        }
+        let mut views = Vec::new();
+        let mut fault = None;
+        for slot in slots {
+            match self.view(slot) {
+                Ok(view) => views.extend(view),
+                Err(error) => {
+                    tracing::debug!(slot = slot.id(), %error, "token left out");
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+        match fault {
+            Some(fault) if views.is_empty() => Err(fault),
+            _ => Ok(views),
+        }
+    }
+
+    fn view(&self, slot: Slot) -> Result<Option<TokenView>, TokenError> {
+        let place = self.context.get_slot_info(slot)?;
+        if !place.token_present() {
+            return Ok(None);
+        }
+        let info = match self.context.get_token_info(slot) {
+            Err(Error::Pkcs11(RvError::TokenNotPresent, _)) => return Ok(None),
+            other => other?,
+        };
+        if !info.token_initialized() {
+            return Ok(None);
+        }
+        let session = self.session(slot)?;
+        Ok(Some(TokenView {
+            slot,
+            slot_name: place.slot_description().to_owned(),
+            label: info.label().to_owned(),
+            serial: info.serial_number().to_owned(),
+            model: info.model().to_owned(),
+            pin_state: pin_state(&info),
+            pin_pad: info.protected_authentication_path(),
+            login_required: info.login_required(),
+            pin_lengths: (info.min_pin_length(), info.max_pin_length()),
+            certificates: certificates(&session)?,
+        }))
+    }
+}
+
+/// What the token flags say of the PIN (PKCS#11 3.1 clause 3.2).
+pub(super) fn pin_state(info: &TokenInfo) -> PinState {
+    if info.user_pin_locked() {
+        PinState::Blocked
+    } else if info.user_pin_to_be_changed() {
+        PinState::ToBeChanged
+    } else if info.user_pin_final_try() {
+        PinState::FinalTry
+    } else if info.user_pin_count_low() {
+        PinState::CountLow
+    } else if info.user_pin_initialized() {
+        PinState::Usable
+    } else {
+        PinState::Unspecified
+    }
+}
+
+fn certificates(session: &Session) -> Result<Vec<CertificateObject>, TokenError> {
+    let handles = session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)])?;
+    let mut objects = Vec::new();
+    for handle in handles {
+        match certificate(session, handle)? {
+            Some(object) => objects.push(object),
+            None => tracing::debug!("a certificate on the token cannot be read"),
+        }
+    }
+    Ok(objects)
+}
+
+fn certificate(session: &Session, handle: ObjectHandle) -> Result<Option<CertificateObject>, TokenError> {
+    let wanted = [AttributeType::Label, AttributeType::Id, AttributeType::Value];
+    let (mut label, mut id, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    for attribute in session.get_attributes(handle, &wanted)? {
+        match attribute {
+            Attribute::Label(bytes) => label = bytes,
+            Attribute::Id(bytes) => id = bytes,
+            Attribute::Value(bytes) => value = bytes,
+            _ => {}
+        }
+    }
+    let label = String::from_utf8_lossy(&label).trim_end().to_owned();
+    Ok(Certificate::parse(&value).ok().map(|certificate| CertificateObject { label, id, certificate }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_end_of_a_serial_number_is_shown() {
+        assert_eq!(TokenView::for_tests("x", "0000001234567890").serial_suffix(), "7890");
+        assert_eq!(TokenView::for_tests("x", "12").serial_suffix(), "12");
+        assert_eq!(TokenView::for_tests("x", "").serial_suffix(), "");
+    }
+}
