@@ -1,8 +1,10 @@
-//! Configuration: a TOML file named by the environment variable `HPC_PKCS11_CONFIG`, or defaults.
+//! Configuration: a TOML file named by the text `config=FILE` that some programs hand to C_Initialize, else by the
+//! environment variable `HPC_PKCS11_CONFIG`, else defaults.
 //!
 //! A file that is named but cannot be read is an error, not a reason for defaults: it may be the one that keeps the
 //! QES slot away from a browser.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use card::profile::Application;
@@ -66,9 +68,12 @@ pub(crate) enum ConfigError {
 }
 
 impl Config {
-    /// Reads the file named in the environment, or takes the defaults.
-    pub(crate) fn load() -> Result<Config, ConfigError> {
-        match std::env::var_os(VARIABLE) {
+    /// Reads the file that is named, or takes the defaults. Other words of `init_text` are for others.
+    pub(crate) fn load(init_text: Option<&str>) -> Result<Config, ConfigError> {
+        let words = init_text.into_iter().flat_map(str::split_ascii_whitespace);
+        let named = words.filter_map(|word| word.strip_prefix("config=")).next_back();
+        let path = named.map(OsString::from).or_else(|| std::env::var_os(VARIABLE));
+        match path {
             Some(path) if !path.is_empty() => Config::read(Path::new(&path)),
             _ => File::default().parse(),
         }
@@ -166,6 +171,12 @@ mod tests {
         assert!(parse("qes = \"maybe\"").unwrap_err().contains("maybe"));
         assert!(parse("readers = [\"usb:1\"]").unwrap_err().contains("usb:1"));
         assert!(parse("qes = \"off\"\nqes_batch = true").unwrap_err().contains("qes_batch"));
+    }
+
+    #[test]
+    fn init_text_names_the_file() {
+        let error = Config::load(Some("configdir='x' config=/nonexistent/a.toml")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/a.toml"));
     }
 
     #[test]

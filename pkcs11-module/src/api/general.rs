@@ -13,13 +13,14 @@ use crate::logging::{Level, Log};
 use crate::text::padded;
 use crate::token::Module;
 
+/// Longest text that `pReserved` may be.
+const MAX_INIT_TEXT: usize = 4096;
+
 pub(super) fn initialize(arguments: Ptr<'_, c_void>) -> Result<()> {
     let arguments = arguments.cast::<CK_C_INITIALIZE_ARGS>();
-    if !arguments.is_null() {
-        check(&arguments.read()?)?;
-    }
+    let text = if arguments.is_null() { None } else { check(&arguments.read()?)? };
     process::initialise(|| {
-        let module = Config::load().and_then(Module::new);
+        let module = Config::load(text.as_deref()).and_then(Module::new);
         module.map_err(|error| {
             // There is no log yet: the place every user can see.
             Log::stderr(Level::Error)
@@ -29,9 +30,9 @@ pub(super) fn initialize(arguments: Ptr<'_, c_void>) -> Result<()> {
     })
 }
 
-/// Locks are always those of the operating system. `pReserved` is accepted whatever it is: NSS and p11-kit put the
-/// text there that a user configured for the module.
-fn check(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
+/// Locks are always those of the operating system. `pReserved`, which the specification keeps NULL, is where NSS,
+/// p11-kit and pkcs11-provider put the text that a user configured for the module.
+fn check(arguments: &CK_C_INITIALIZE_ARGS) -> Result<Option<String>> {
     let callbacks = [
         arguments.CreateMutex.is_some(),
         arguments.DestroyMutex.is_some(),
@@ -45,7 +46,9 @@ fn check(arguments: &CK_C_INITIALIZE_ARGS) -> Result<()> {
     if all && arguments.flags & CKF_OS_LOCKING_OK == 0 {
         return Err(Error::CantLock);
     }
-    Ok(())
+    // SAFETY: NULL or, by the convention of those callers, a NUL-terminated text.
+    let text: Ptr<'_, u8> = unsafe { Ptr::new(arguments.pReserved.cast()) };
+    Ok(text.text(MAX_INIT_TEXT))
 }
 
 pub(super) fn finalize(reserved: Reserved<'_>) -> Result<()> {

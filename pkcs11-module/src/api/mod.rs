@@ -1,6 +1,6 @@
 //! The C boundary: entry functions, function lists and pointer checks, and nothing else. The only unsafe code of the
 //! workspace is here; what the calls mean is in [`crate::token`].
-#![allow(unsafe_code)] // a C interface is made of raw pointers
+#![allow(unsafe_code, reason = "a C interface is made of raw pointers")]
 
 mod boundary;
 mod find;

@@ -112,11 +112,27 @@ impl Ptr<'_, u8> {
     /// difference.
     pub(crate) fn is_text(self, expected: &[u8]) -> Result<bool> {
         self.check()?;
-        Ok(expected.iter().enumerate().all(|(index, byte)| {
-            // SAFETY: all bytes before this one were equal and none of them was the terminating NUL, so the caller's
-            // text goes on here.
-            *byte == unsafe { self.address.add(index).read() }
-        }))
+        // SAFETY: all bytes before this one were equal and none of them was the terminating NUL, so the caller's
+        // text goes on here.
+        Ok(expected
+            .iter()
+            .enumerate()
+            .all(|(index, byte)| *byte == unsafe { self.address.add(index).read() }))
+    }
+
+    /// A NUL-terminated text of printable ASCII. Anything else, and a text longer than `at_most`, is none.
+    pub(crate) fn text(self, at_most: usize) -> Option<String> {
+        self.check().ok()?;
+        let mut text = String::new();
+        for index in 0..at_most {
+            // SAFETY: no byte so far was the terminating NUL, so the caller's text goes on here.
+            match unsafe { self.address.add(index).read() } {
+                0 => return Some(text),
+                byte @ b' '..=b'~' => text.push(char::from(byte)),
+                _ => return None,
+            }
+        }
+        None
     }
 }
 
@@ -322,6 +338,16 @@ mod tests {
         let out = ptr(&mut buffer[0]);
         assert!(matches!(write_list(&[1u64, 2, 3], out, ptr(&mut count)), Err(Error::BufferTooSmall)));
         assert_eq!((count, buffer), (3, [7, 7]));
+    }
+
+    #[test]
+    fn texts_end_at_nul_and_are_printable() {
+        let mut text = *b"config=/etc/x\0rest";
+        assert_eq!(ptr(&mut text[0]).text(64).as_deref(), Some("config=/etc/x"));
+        assert_eq!(ptr(&mut text[0]).text(5), None);
+        let mut binary = *b"ab\x01c\0";
+        assert_eq!(ptr(&mut binary[0]).text(64), None);
+        assert_eq!(null::<u8>().text(64), None);
     }
 
     #[test]

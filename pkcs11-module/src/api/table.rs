@@ -3,7 +3,7 @@
 //! One table says for each function its arguments and what answers it: `always` (callable before C_Initialize),
 //! `initialised` (needs a module), or `unsupported`. From it come the entry functions and the three lists
 //! (CK_FUNCTION_LIST 68, _3_0 92, _3_2 104 functions), so that no list can miss one or hold NULL.
-#![allow(non_snake_case)]
+#![allow(non_snake_case, reason = "the names of the specification")]
 
 use std::ffi::c_void;
 

@@ -88,3 +88,57 @@ fn contents(der: &[u8]) -> der::Result<SliceReader<'_>> {
     sequence.tag().assert_eq(Tag::Sequence)?;
     SliceReader::new(sequence.value())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P384: &[u8] = include_bytes!("../../testdata/secp384r1.der");
+    const BRAINPOOL: &[u8] = include_bytes!("../../testdata/brainpoolp256r1.der");
+    const RSA: &[u8] = include_bytes!("../../testdata/rsa2048.der");
+
+    #[test]
+    fn names_and_serial_are_the_bytes_of_the_certificate() {
+        let certificate = Certificate::parse(P384).unwrap();
+        assert_eq!(hex::encode(certificate.serial), "020600c1d2e3f405");
+        assert_eq!(certificate.issuer, certificate.subject);
+        assert!(certificate.subject.starts_with(&[0x30]));
+        assert!(certificate.subject.windows(16).any(|part| part == b"Dr. Ada Beispiel"));
+    }
+
+    #[test]
+    fn curves_show_as_the_oid_in_the_certificate() {
+        for (der, oid, point) in [(P384, "06052b81040022", 97), (BRAINPOOL, "06092b2403030208010107", 65)] {
+            let PublicKey::Ec { parameters, point: found } = Certificate::parse(der).unwrap().key else {
+                panic!("an EC key");
+            };
+            assert_eq!(hex::encode(parameters), oid);
+            assert_eq!((found.len(), found[0]), (point, 4));
+        }
+    }
+
+    #[test]
+    fn rsa_numbers_have_no_leading_zeros() {
+        let PublicKey::Rsa { modulus, exponent } = Certificate::parse(RSA).unwrap().key else {
+            panic!("an RSA key");
+        };
+        assert_eq!((modulus.len(), exponent), (256, &[1, 0, 1][..]));
+        assert!(modulus[0] & 0x80 != 0);
+    }
+
+    #[test]
+    fn points_are_wrapped_in_an_octet_string() {
+        let wrapped = octet_string(&[4; 97]).unwrap();
+        assert_eq!(hex::encode(&wrapped[..3]), "046104");
+        assert_eq!(wrapped.len(), 99);
+    }
+
+    #[test]
+    fn damaged_certificates_are_refused_wherever_they_end() {
+        for end in 0..P384.len() {
+            assert!(Certificate::parse(&P384[..end]).is_err(), "{end}");
+        }
+        assert!(Certificate::parse(&[0x30, 0x80, 0, 0]).is_err());
+        assert!(Certificate::parse(b"no certificate").is_err());
+    }
+}

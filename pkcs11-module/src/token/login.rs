@@ -163,7 +163,7 @@ mod tests {
         assert!(login.user() && login.shows_private_objects());
         login.check_user_login().unwrap();
         let _ = login.user_accepted();
-        login.spend(8).unwrap();
+        let _ = login.spend(8).unwrap();
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     fn wrong_user_pin_logs_out() {
         let mut login = Login::new(Policy::OneEach);
         let _ = login.user_accepted();
-        login.spend(1).unwrap();
+        let _ = login.spend(1).unwrap();
         login.user_refused();
         assert!(!login.user());
     }

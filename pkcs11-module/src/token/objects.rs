@@ -186,3 +186,99 @@ fn bit_length(number: &[u8]) -> CK_ULONG {
     let bits = number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize);
     bits as CK_ULONG
 }
+
+#[cfg(test)]
+mod tests {
+    use card::profile::Profile;
+
+    use super::*;
+
+    const OFFER: Offer = Offer { always_authenticate: false, raw_only: false };
+
+    fn card_key(label: &str, certificate: &[u8]) -> CardKey {
+        let profile = Profile::by_name("hpc-p384").unwrap();
+        let application =
+            profile.applications.iter().find(|a| a.keys.iter().any(|k| k.label == label)).unwrap();
+        let key = application.keys.iter().find(|key| key.label == label).unwrap();
+        CardKey { application: application.application, profile: key, certificate: certificate.to_vec() }
+    }
+
+    fn ec_key() -> CardKey {
+        card_key("C.HP.AUT.E384", include_bytes!("../../testdata/secp384r1.der"))
+    }
+
+    fn rsa_key() -> CardKey {
+        card_key("C.HP.AUT.R2048", include_bytes!("../../testdata/rsa2048.der"))
+    }
+
+    fn number(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> CK_ULONG {
+        CK_ULONG::from_ne_bytes(object.value(kind).unwrap().try_into().unwrap())
+    }
+
+    #[test]
+    fn every_key_shows_as_three_objects_with_one_id_behind_the_profile() {
+        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER);
+        let classes: Vec<_> = objects.iter().map(|object| number(object, CKA_CLASS)).collect();
+        let triple = [CKO_CERTIFICATE, CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
+        assert_eq!(classes, [&[CKO_PROFILE], &triple[..], &triple[..]].concat());
+        assert_eq!(number(&objects[0], CKA_PROFILE_ID), CKP_PUBLIC_CERTIFICATES_TOKEN);
+        assert!(objects[1..4].iter().all(|object| object.value(CKA_ID).unwrap() == [1]));
+        assert!(objects[4..].iter().all(|object| object.value(CKA_ID).unwrap() == [4]));
+        assert!(objects.iter().filter(|object| object.private).all(|object| object.private_key.is_some()));
+    }
+
+    #[test]
+    fn keys_of_the_other_application_and_unreadable_certificates_are_left_out() {
+        let damaged = card_key("C.HP.AUT.R2048", b"damaged");
+        assert_eq!(objects(&[ec_key(), damaged], Application::Esign, OFFER).len(), 4);
+        assert_eq!(objects(&[ec_key()], Application::Qes, OFFER).len(), 1);
+    }
+
+    #[test]
+    fn ec_attributes_have_the_forms_clients_expect() {
+        let objects = objects(&[ec_key()], Application::Esign, OFFER);
+        for object in &objects[2..4] {
+            assert_eq!(hex::encode(object.value(CKA_EC_PARAMS).unwrap()), "06052b81040022");
+            let point = object.value(CKA_EC_POINT).unwrap();
+            assert_eq!((point.len(), &point[..3]), (99, &[4, 0x61, 4][..]));
+            assert_eq!(number(object, CKA_KEY_TYPE), CKK_EC);
+        }
+        assert_eq!(hex::encode(objects[1].value(CKA_SERIAL_NUMBER).unwrap()), "020600c1d2e3f405");
+        assert_eq!(objects[1].value(CKA_VALUE).unwrap(), ec_key().certificate);
+    }
+
+    #[test]
+    fn rsa_attributes_have_the_forms_clients_expect() {
+        let objects = objects(&[rsa_key()], Application::Esign, OFFER);
+        assert_eq!(number(&objects[2], CKA_MODULUS_BITS), 2048);
+        assert_eq!(objects[3].value(CKA_PUBLIC_EXPONENT).unwrap(), [1, 0, 1]);
+        assert_eq!(objects[3].value(CKA_MODULUS).unwrap().len(), 256);
+    }
+
+    #[test]
+    fn secrets_of_private_keys_are_sensitive_and_unknown_attributes_unknown() {
+        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER);
+        assert!(matches!(objects[3].value(CKA_VALUE), Err(Error::AttributeSensitive)));
+        assert!(matches!(objects[6].value(CKA_PRIVATE_EXPONENT), Err(Error::AttributeSensitive)));
+        assert!(matches!(objects[6].value(CKA_VALUE), Err(Error::AttributeTypeInvalid)));
+        assert!(matches!(objects[1].value(CKA_MODULUS), Err(Error::AttributeTypeInvalid)));
+    }
+
+    #[test]
+    fn signature_keys_allow_what_the_slot_offers() {
+        let key = card_key("C.HP.QES.E384", include_bytes!("../../testdata/secp384r1.der"));
+        let offer = Offer { always_authenticate: true, raw_only: true };
+        let objects = objects(&[key], Application::Qes, offer);
+        assert_eq!(objects[3].value(CKA_ALWAYS_AUTHENTICATE).unwrap(), [CK_TRUE]);
+        assert_eq!(objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap(), CKM_ECDSA.to_ne_bytes());
+        assert_eq!(objects[3].value(CKA_SIGN).unwrap(), [CK_TRUE]);
+    }
+
+    #[test]
+    fn encryption_keys_do_not_sign() {
+        let key = card_key("C.HP.ENC.E384", include_bytes!("../../testdata/secp384r1.der"));
+        let objects = objects(&[key], Application::Esign, OFFER);
+        assert_eq!(objects[3].value(CKA_SIGN).unwrap(), [CK_FALSE]);
+        assert!(objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap().is_empty());
+    }
+}
