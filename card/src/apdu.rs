@@ -226,3 +226,105 @@ fn push_length(bytes: &mut Vec<u8>, length: u16, extended: bool) {
     }
     bytes.push(low);
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use iso7816::command::CommandView;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(command: Command) -> Vec<u8> {
+        command.encode().unwrap().to_vec()
+    }
+
+    #[test]
+    fn the_four_cases_are_written_short() {
+        let command = Command::new(0x00, 0xA4, 0x04, 0x0C);
+        assert_eq!(encoded(command.clone()), hex!("00A4040C"));
+        assert_eq!(encoded(command.clone().le(Le::Short(1))), hex!("00A4040C 01"));
+        assert_eq!(encoded(command.clone().data([1, 2])), hex!("00A4040C 02 0102"));
+        assert_eq!(encoded(command.data([1, 2]).le(Le::SHORT_WILDCARD)), hex!("00A4040C 02 0102 00"));
+    }
+
+    #[test]
+    fn le_and_lc_are_extended_together() {
+        let command = Command::new(0x00, 0xB0, 0x86, 0x00);
+        assert_eq!(encoded(command.clone().le(Le::EXTENDED_WILDCARD)), hex!("00B08600 000000"));
+        assert_eq!(encoded(command.clone().le(Le::Extended(300))), hex!("00B08600 00012C"));
+        let with_data = command.clone().data([7]).le(Le::EXTENDED_WILDCARD);
+        assert_eq!(encoded(with_data), hex!("00B08600 000001 07 0000"));
+        let long = encoded(command.data(vec![9; 256]).le(Le::SHORT_WILDCARD));
+        assert_eq!(long[..7], hex!("00B08600 000100"));
+        assert_eq!(long[263..], hex!("0100"), "256 bytes are asked for, not everything");
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_is_refused() {
+        let command = Command::new(0, 0, 0, 0);
+        for (le, got) in
+            [(Le::Short(0), 0), (Le::Short(257), 257), (Le::Extended(0), 0), (Le::Extended(65_537), 65_537)]
+        {
+            assert_eq!(command.clone().le(le).encode().unwrap_err(), ApduError::LeOutOfRange { got });
+        }
+        let long = command.data(vec![0; 65_536]).encode().unwrap_err();
+        assert_eq!(long, ApduError::DataTooLong { got: 65_536 });
+    }
+
+    #[test]
+    fn channels_stand_in_the_class_byte() {
+        let class = |channel, class| {
+            encoded(Command::new(class, 0x70, 0x80, 0x00).on_channel(Channel::new(channel).unwrap()))[0]
+        };
+        assert_eq!(
+            [class(0, 0x00), class(3, 0x00), class(4, 0x00), class(19, 0x00)],
+            [0x00, 0x03, 0x40, 0x4F]
+        );
+        assert_eq!([class(1, 0x80), class(5, 0x80)], [0x81, 0xC1]);
+        assert_eq!(Channel::new(20), None);
+    }
+
+    #[test]
+    fn a_sensitive_command_shows_its_header_only() {
+        let command = Command::new(0x00, 0x20, 0x00, 0x81).data([0x26, 0x12, 0x34, 0x56]);
+        assert_eq!(format!("{:?}", command.clone().sensitive()), "00200081 Lc=4");
+        assert_eq!(format!("{command:?}"), "00200081 Lc=4 26123456");
+    }
+
+    #[test]
+    fn an_answer_needs_a_status_word() {
+        let answer = Response::parse(&hex!("0102 9000")).unwrap();
+        assert_eq!((answer.data.as_slice(), answer.status), (&[1, 2][..], StatusWord::OK));
+        assert_eq!(Response::parse(&[0x90]), Err(ApduError::NoStatusWord { got: 1 }));
+        assert_eq!(Response::parse(&[]), Err(ApduError::NoStatusWord { got: 0 }));
+    }
+
+    proptest! {
+        /// The decoder of another library reads back what was written.
+        #[test]
+        fn every_command_is_read_back(
+            header in prop::array::uniform3(any::<u8>()),
+            ins in prop::sample::select(vec![0x20u8, 0x22, 0x2A, 0xA4, 0xB0]),
+            data in prop::collection::vec(any::<u8>(), 0..600),
+            le in prop_oneof![
+                Just(Le::None), (1u16..=256).prop_map(Le::Short), (1u32..=65_536).prop_map(Le::Extended)
+            ],
+        ) {
+            let [channel, p1, p2] = header;
+            let command = Command::new(channel & 0x03, ins, p1, p2).data(data.clone()).le(le);
+            let bytes = encoded(command);
+            let view = CommandView::try_from(bytes.as_slice()).unwrap();
+            prop_assert_eq!(view.class().into_inner(), channel & 0x03);
+            prop_assert_eq!(u8::from(view.instruction()), ins);
+            prop_assert_eq!((view.p1, view.p2), (p1, p2));
+            prop_assert_eq!(view.data(), data.as_slice());
+            let expected = match le {
+                Le::None => 0,
+                Le::Short(ne) => usize::from(ne),
+                Le::Extended(ne) => ne as usize,
+            };
+            prop_assert_eq!(view.expected(), expected);
+        }
+    }
+}

@@ -152,3 +152,108 @@ impl fmt::Debug for EgkFiles {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Log, Script, fcp};
+
+    const STATUS_VD: &str = "3032303236303130313132303030300050020000 0030000004";
+
+    fn start_up() -> Script {
+        Script::new("3BD097FF81B1FE451F072B")
+            .on("00A4040400", &fcp("D2760001448000"))
+            .on("00B0820000", "5A0A802768831100001122339000")
+            .on("00A4040C06D27600000102", "9000")
+            .on("00B08C0000", &format!("{STATUS_VD}9000"))
+    }
+
+    fn read_from(script: Script) -> (Result<EgkFiles, EgkError>, Log) {
+        let (mut card, log) = script.start();
+        let result = read(&mut *card);
+        log.assert_finished();
+        (result, log)
+    }
+
+    #[test]
+    fn an_insurance_card_is_read_with_six_commands() {
+        let script = start_up()
+            .on("00B08100000000", "0003AABBCC00009000")
+            .on("00B08200000000", "00080009FFFFFFFF112200009000");
+        let (files, log) = read_from(script);
+        let files = files.unwrap();
+        assert_eq!(log.take_count(), 6);
+        assert_eq!(files.iccsn.as_deref(), Some("80276883110000112233"));
+        assert_eq!(files.status_vd.len(), 25);
+        assert_eq!(hex::encode_upper(files.pd), "0003AABBCC0000");
+        assert_eq!(hex::encode_upper(files.vd), "00080009FFFFFFFF11220000");
+    }
+
+    #[test]
+    fn without_extended_length_the_same_is_read_in_blocks() {
+        let first = format!("012C{}", "AB".repeat(254));
+        let script = start_up()
+            .on("00B08100000000", "6700")
+            .on("00B0810000", &format!("{first}9000"))
+            .on("00B0010000", &format!("{}6282", "CD".repeat(46)))
+            .on("00B0820000", "0008000AFFFFFFFF1122336282");
+        let files = read_from(script).0.unwrap();
+        assert_eq!(hex::encode_upper(files.pd), format!("{first}{}", "CD".repeat(46)));
+        assert_eq!(hex::encode_upper(files.vd), "0008000AFFFFFFFF112233");
+    }
+
+    #[test]
+    fn a_card_without_a_serial_number_is_still_read() {
+        let script = Script::new("3B9F")
+            .on("00A4040400", &fcp("D2760001448000"))
+            .on("00B0820000", "6A82")
+            .on("00A4040C06D27600000102", "9000")
+            .on("00B08C0000", &format!("{STATUS_VD}6282"))
+            .on("00B08100000000", "0001AA9000")
+            .on("00B08200000000", "FFFFFFFFFFFFFFFF9000");
+        assert_eq!(read_from(script).0.unwrap().iccsn, None);
+    }
+
+    #[test]
+    fn another_card_is_left_alone() {
+        let script = Script::new("3B9F").on("00A4040400", &fcp("D27600014601"));
+        assert!(matches!(read_from(script).0, Err(EgkError::NotAnEgk)));
+    }
+
+    #[test]
+    fn what_the_card_refuses_is_named() {
+        let deactivated = Script::new("3B9F")
+            .on("00A4040400", &fcp("D2760001448000"))
+            .on("00B0820000", "6B00")
+            .on("00A4040C06D27600000102", "6283");
+        let refused = read_from(deactivated).0;
+        assert!(matches!(refused, Err(EgkError::Select { status: StatusWord::DEACTIVATED })), "{refused:?}");
+        let refused = read_from(start_up().on("00B08100000000", "6982")).0;
+        assert!(matches!(refused, Err(EgkError::File { name: "EF.PD", .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_card_pulled_at_any_command_is_reported() {
+        for pulled_at in 0..4 {
+            let (result, _) = read_from(start_up().cut(pulled_at, TransportError::Removed));
+            assert!(matches!(result, Err(EgkError::Transport(TransportError::Removed))), "at {pulled_at}");
+        }
+    }
+
+    #[test]
+    fn the_version_file_is_read_from_the_mf() {
+        let body =
+            "EF2BC003020000C103040502C21045474B5F47322E312020202020040502C403010000C503020000C703010000";
+        let (mut card, log) =
+            Script::new("").on("00A4040C", "9000").on("00B0910000", &format!("{body}6282")).start();
+        assert_eq!(hex::encode_upper(read_version2(&mut *card).unwrap()), body);
+        log.assert_finished();
+    }
+
+    #[test]
+    fn debug_output_shows_lengths_only() {
+        let files =
+            EgkFiles { iccsn: Some("80276883110000112233".into()), pd: vec![7; 3], ..Default::default() };
+        assert_eq!(format!("{files:?}"), "EgkFiles { status_vd: 0, pd: 3, vd: 0, .. }");
+    }
+}

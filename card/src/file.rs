@@ -81,3 +81,69 @@ fn read_block(
     }
     transport.transmit(&command.le(Le::SHORT_WILDCARD))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+    use crate::tlv;
+
+    /// A card that answers every READ BINARY with the same bytes.
+    struct Parrot {
+        answer: Response,
+        commands: usize,
+    }
+
+    impl Transport for Parrot {
+        fn atr(&self) -> &[u8] {
+            &[]
+        }
+        fn transmit(&mut self, _: &Command) -> Result<Response, TransportError> {
+            self.commands += 1;
+            Ok(self.answer.clone())
+        }
+        fn begin(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+        fn end(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+        fn reconnect(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_card_that_answers_in_crumbs_or_never_ends_is_given_up() {
+        for size in [1, 255, 256, 40_000] {
+            for mut length in [Length::Extended, Length::Short] {
+                let answer = Response { data: vec![0x30; size], status: StatusWord::OK };
+                let mut card = Parrot { answer, commands: 0 };
+                let data = read(&mut card, 1, &mut length, |_| Some(usize::MAX)).unwrap();
+                assert!(card.commands <= MAX_READS, "{} commands", card.commands);
+                assert!(data.len() <= MAX_FILE + size, "{} bytes", data.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_that_cuts_long_answers_is_asked_for_the_rest() {
+        let (mut card, log) =
+            Script::new("").on("00B08600000000", "3005AABB9000").on("00B00004000000", "CCDDEE6282").start();
+        card.begin().unwrap();
+        let data = read(&mut *card, 6, &mut Length::Extended, tlv::total_len).unwrap();
+        card.end().unwrap();
+        assert_eq!(hex::encode_upper(data), "3005AABBCCDDEE");
+        log.assert_finished();
+    }
+
+    #[test]
+    fn a_refused_file_is_an_error() {
+        for status in ["6A82", "6982", "6B00"] {
+            let (mut card, _) = Script::new("").on("00B08600000000", status).start();
+            card.begin().unwrap();
+            let result = read(&mut *card, 6, &mut Length::Extended, |_| None);
+            assert!(matches!(result, Err(FileError::Status(_))), "{status}");
+        }
+    }
+}

@@ -114,3 +114,57 @@ impl PinStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+
+    #[test]
+    fn digits_become_a_format_2_block() {
+        let cases: [(&[u8], [u8; 8]); 4] = [
+            (b"123456", hex!("26123456FFFFFFFF")),
+            (b"13579", hex!("2513579FFFFFFFFF")),
+            (b"12345678", hex!("2812345678FFFFFF")),
+            (b"123456789012", hex!("2C123456789012FF")),
+        ];
+        for (digits, block) in cases {
+            assert_eq!(Pin::parse(digits, 4, 12).unwrap().block(), &block);
+        }
+    }
+
+    #[test]
+    fn only_digits_in_the_right_number_are_taken() {
+        let length = |got| PinFormatError::Length { got, min: 6, max: 8 };
+        assert_eq!(Pin::parse(b"12345", 6, 8).unwrap_err(), length(5));
+        assert_eq!(Pin::parse(b"123456789", 6, 8).unwrap_err(), length(9));
+        assert_eq!(Pin::parse(b"", 6, 8).unwrap_err(), length(0));
+        assert_eq!(Pin::parse(b"12345a", 6, 8).unwrap_err(), PinFormatError::NotDigits);
+        assert_eq!(Pin::parse("12345٣".as_bytes(), 6, 8).unwrap_err(), PinFormatError::NotDigits);
+        assert!(Pin::parse(&[b'1'; 13], 0, 255).is_err(), "a block holds twelve digits");
+    }
+
+    #[test]
+    fn a_pin_is_never_printed() {
+        let pin = Pin::parse(b"123456", 6, 8).unwrap();
+        assert_eq!(format!("{pin:?}"), "Pin(..)");
+    }
+
+    #[test]
+    fn a_status_word_tells_the_state() {
+        let states = [
+            (0x9000, PinStatus::Verified),
+            (0x63C3, PinStatus::NotVerified { tries: 3 }),
+            (0x63C0, PinStatus::Blocked),
+            (0x6983, PinStatus::Blocked),
+            (0x62C1, PinStatus::TransportPin),
+            (0x62C7, PinStatus::EmptyPin),
+            (0x62D0, PinStatus::Disabled),
+            (0x6A88, PinStatus::Unknown),
+        ];
+        for (word, status) in states {
+            assert_eq!(PinStatus::from_status(StatusWord(word)), status);
+        }
+    }
+}

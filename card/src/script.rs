@@ -8,7 +8,6 @@ use crate::apdu::{Command, Response};
 use crate::transport::{Transport, TransportError};
 
 /// What the card will see and say.
-#[derive(Default)]
 pub(crate) struct Script {
     atr: Vec<u8>,
     steps: VecDeque<Step>,
@@ -58,6 +57,37 @@ impl Script {
         self
     }
 
+    /// The steps of another script behind these.
+    pub(crate) fn then(mut self, more: Script) -> Script {
+        self.steps.extend(more.steps);
+        self
+    }
+
+    /// Only the steps before the one with this index, which fails instead.
+    pub(crate) fn cut(mut self, index: usize, error: TransportError) -> Script {
+        self.steps.truncate(index + 1);
+        match self.steps.pop_back() {
+            Some(Step::Command(command, _)) => self.steps.push_back(Step::Command(command, Err(error))),
+            _ => panic!("no command {index}"),
+        }
+        self
+    }
+
+    /// The same script once more; its steps must be answered commands.
+    pub(crate) fn duplicate(&self) -> Script {
+        let copy = |step: &Step| match step {
+            Step::Command(command, Ok(answer)) => Step::Command(command.clone(), Ok(answer.clone())),
+            _ => panic!("only answered commands can be copied"),
+        };
+        Script { atr: self.atr.clone(), steps: self.steps.iter().map(copy).collect() }
+    }
+
+    /// Another answer to the last command.
+    pub(crate) fn replace_last(mut self, command: &str, answer: &str) -> Script {
+        self.steps.pop_back();
+        self.on(command, answer)
+    }
+
     pub(crate) fn start(self) -> (Box<dyn Transport>, Log) {
         let state = State { steps: self.steps, commands: 0, in_section: false };
         let log = Log(Arc::new(Mutex::new(state)));
@@ -97,6 +127,9 @@ impl Transport for Scripted {
     }
 
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+        if std::thread::panicking() {
+            return Err(TransportError::Removed);
+        }
         let sent = hex::encode_upper(command.encode()?.as_slice());
         let mut state = self.log.0.lock().unwrap();
         assert!(state.in_section, "{sent} outside an exclusive section");
@@ -111,6 +144,9 @@ impl Transport for Scripted {
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
+        if std::thread::panicking() {
+            return Err(TransportError::Removed);
+        }
         let mut state = self.log.0.lock().unwrap();
         assert!(!state.in_section, "sections do not nest");
         if matches!(state.steps.front(), Some(Step::BeginFails(_)))
@@ -123,7 +159,9 @@ impl Transport for Scripted {
     }
 
     fn end(&mut self) -> Result<(), TransportError> {
-        self.log.0.lock().unwrap().in_section = false;
+        if let Ok(mut state) = self.log.0.lock() {
+            state.in_section = false;
+        }
         Ok(())
     }
 

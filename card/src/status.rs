@@ -121,3 +121,25 @@ impl fmt::Display for StatusWord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_word_explains_itself() {
+        assert_eq!(StatusWord(0x63C2).to_string(), "63C2 (wrong secret, 2 tries left)");
+        assert_eq!(StatusWord(0x63C1).to_string(), "63C1 (wrong secret, 1 try left)");
+        assert_eq!(StatusWord::SECURITY_STATUS.to_string(), "6982 (security status not satisfied)");
+        assert_eq!(StatusWord(0x1234).to_string(), "1234 (unknown status word)");
+    }
+
+    #[test]
+    fn only_63cx_counts_tries() {
+        assert_eq!(StatusWord(0x63CF).tries_left(), Some(15));
+        assert_eq!(StatusWord(0x63C0).tries_left(), Some(0));
+        for other in [0x6300, 0x63B3, 0x62C1, 0x9000] {
+            assert_eq!(StatusWord(other).tries_left(), None);
+        }
+    }
+}

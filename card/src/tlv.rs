@@ -108,3 +108,90 @@ fn split_length(bytes: &[u8]) -> Result<(usize, &[u8]), TlvError> {
     let (length, rest) = rest.split_at_checked(count).ok_or(TlvError::Truncated)?;
     Ok((length.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte)), rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn objects_are_split_one_after_the_other() {
+        let bytes = hex!("84 03 010203 7F49 81 02 AABB 5F");
+        let (first, rest) = Tlv::split_first(&bytes).unwrap();
+        assert_eq!(first, Tlv { tag: 0x84, value: &[1, 2, 3] });
+        let (second, rest) = Tlv::split_first(rest).unwrap();
+        assert_eq!(second, Tlv { tag: 0x7F49, value: &[0xAA, 0xBB] });
+        assert_eq!(Tlv::split_first(rest), Err(TlvError::Truncated));
+    }
+
+    #[test]
+    fn an_object_is_found_among_its_siblings_only() {
+        let bytes = hex!("82 02 7800 A1 04 84 02 FFFF 84 01 09");
+        assert_eq!(Tlv::find(&bytes, 0x84), Ok(&[9][..]));
+        assert_eq!(Tlv::find(&bytes, 0x83), Err(TlvError::Missing { tag: 0x83 }));
+        assert_eq!(
+            Tlv::find(&hex!("82 02 78"), 0x84),
+            Err(TlvError::ValueTooShort { length: 2, available: 1 })
+        );
+    }
+
+    #[test]
+    fn indefinite_and_oversized_forms_are_refused() {
+        assert_eq!(Tlv::split_first(&hex!("62 80 0000")), Err(TlvError::LengthForm { byte: 0x80 }));
+        assert_eq!(Tlv::split_first(&hex!("62 84 00000001 00")), Err(TlvError::LengthForm { byte: 0x84 }));
+        assert_eq!(Tlv::split_first(&hex!("62 FF")), Err(TlvError::LengthForm { byte: 0xFF }));
+        assert_eq!(Tlv::split_first(&hex!("1F818181 00")), Err(TlvError::TagTooLong));
+        assert_eq!(Tlv::split_first(&hex!("62 82 01")), Err(TlvError::Truncated));
+    }
+
+    #[test]
+    fn the_length_of_a_certificate_is_known_from_its_first_bytes() {
+        assert_eq!(total_len(&hex!("3082 0386 3082")), Some(0x386 + 4));
+        assert_eq!(total_len(&hex!("3003 0201")), Some(5));
+        assert_eq!(total_len(&hex!("3082 03")), None);
+        assert_eq!(total_len(&hex!("3080")), None);
+    }
+
+    #[test]
+    fn deep_nesting_costs_nothing() {
+        let bytes = hex!("62").repeat(65_536);
+        assert!(Tlv::find(&bytes, 0x84).is_err());
+    }
+
+    fn tag() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            (0x01u32..=0x1E),
+            (0x80u32..=0x9E),
+            Just(0x5F52),
+            Just(0x5F37),
+            Just(0x9F01),
+            Just(0x5F8101)
+        ]
+    }
+
+    proptest! {
+        /// What the encoder of another library wrote is read back.
+        #[test]
+        fn every_object_is_read_back(tag in tag(), value in prop::collection::vec(any::<u8>(), 0..400)) {
+            let foreign = iso7816_tlv::ber::Tlv::new(
+                iso7816_tlv::ber::Tag::try_from(tag).unwrap(),
+                iso7816_tlv::ber::Value::Primitive(value.clone()),
+            );
+            let bytes = foreign.unwrap().to_vec();
+            prop_assert_eq!(Tlv::split_first(&bytes), Ok((Tlv { tag, value: &value }, &[][..])));
+            prop_assert_eq!(total_len(&bytes), Some(bytes.len()));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_read_within_their_bounds(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut rest = bytes.as_slice();
+            while let Ok((object, behind)) = Tlv::split_first(rest) {
+                prop_assert!(object.value.len() + behind.len() < rest.len());
+                rest = behind;
+            }
+            let _ = Tlv::find(&bytes, 0x84);
+        }
+    }
+}

@@ -206,3 +206,41 @@ impl fmt::Display for SocketAddress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_named_by_a_text() {
+        let cases = [
+            ("pcsc:", ReaderSpec::Pcsc { filter: None }),
+            ("pcsc:Cherry ST: 00", ReaderSpec::Pcsc { filter: Some("Cherry ST: 00".into()) }),
+            ("socket:/run/hba.sock", ReaderSpec::Socket(SocketAddress::Unix("/run/hba.sock".into()))),
+            ("socket:./hba:1", ReaderSpec::Socket(SocketAddress::Unix("./hba:1".into()))),
+            ("socket:127.0.0.1:7816", ReaderSpec::Socket(SocketAddress::Tcp("127.0.0.1:7816".into()))),
+            ("socket:[::1]:7816", ReaderSpec::Socket(SocketAddress::Tcp("[::1]:7816".into()))),
+        ];
+        for (text, spec) in cases {
+            assert_eq!(text.parse::<ReaderSpec>().as_ref(), Ok(&spec));
+            assert_eq!(spec.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_texts_name_no_reader() {
+        for text in [
+            "",
+            "pcsc",
+            "socket:",
+            "socket:7816",
+            "socket::7816",
+            "socket:host:",
+            "socket:host:99999",
+            "usb:1",
+        ] {
+            let error = text.parse::<ReaderSpec>().unwrap_err();
+            assert_eq!(error, ReaderSpecError { text: text.to_owned() });
+        }
+    }
+}

@@ -34,10 +34,12 @@ impl Hpc {
     }
 }
 
-/// `7B { 80 01 01 · A4 {..} · C0 count · .. }`: the count of the first security environment, the one in use.
+/// `7B { 80 number · A4 { 82 AID · 83 PIN · 95 usage · C0 count } · .. }`: the count of the first security
+/// environment, the one in use.
 fn parse(file: &[u8]) -> Option<u32> {
     let environments = Tlv::find(file, 0x7B).ok()?;
-    let count = Tlv::find(environments, 0xC0).ok()?;
+    let first = Tlv::find(environments, 0xA4).ok()?;
+    let count = Tlv::find(first, 0xC0).ok()?;
     let fits = (1..=4).contains(&count.len());
     fits.then(|| count.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
 }
@@ -64,6 +66,6 @@ mod tests {
         {
             assert_eq!(parse(file), None, "{}", hex::encode(file));
         }
-        assert_eq!(parse(&hex!("7B07C0050102030405")), None);
+        assert_eq!(parse(&hex!("7B09A407C0050102030405")), None);
     }
 }

@@ -26,6 +26,7 @@ const STATUS: u8 = 0x07;
 /// A connection to a card socket.
 pub struct SocketTransport {
     address: SocketAddress,
+    answer_time: Duration,
     /// Closed as soon as the stream broke or an answer is overdue: what came next would be taken for the answer to
     /// something else. Closing also ends a section this side holds.
     line: Option<Line>,
@@ -48,7 +49,14 @@ impl SocketTransport {
     /// # Errors
     /// Nobody listens there, or no card is inserted ([`TransportError::NoCard`]).
     pub fn connect(address: &SocketAddress) -> Result<SocketTransport, TransportError> {
-        let mut line = Line::open(address, ANSWER_TIME)?;
+        SocketTransport::connect_within(address, ANSWER_TIME)
+    }
+
+    fn connect_within(
+        address: &SocketAddress,
+        answer_time: Duration,
+    ) -> Result<SocketTransport, TransportError> {
+        let mut line = Line::open(address, answer_time)?;
         let (_, insertions) = line.status()?;
         let atr = line.atr()?;
         if atr.is_empty() {
@@ -57,6 +65,7 @@ impl SocketTransport {
         let line = Some(line);
         Ok(SocketTransport {
             address: address.clone(),
+            answer_time,
             line,
             atr,
             insertions,
@@ -128,7 +137,7 @@ impl Transport for SocketTransport {
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
         if self.end().is_err() || self.line.is_none() {
-            *self = SocketTransport::connect(&self.address)?;
+            *self = SocketTransport::connect_within(&self.address, self.answer_time)?;
             return Ok(());
         }
         let ((_, insertions), atr) = self.on_line(|line| Ok((line.status()?, line.atr()?)))?;
@@ -237,5 +246,33 @@ fn line_error(error: std::io::Error) -> TransportError {
             TransportError::Removed
         }
         _ => TransportError::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_mute_card_is_given_up_and_hung_up_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("card.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let card = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(&[0, 5, 1, 0, 0, 0, 1, 0, 2, 0x3B, 0x00]).unwrap();
+            let mut everything = Vec::new();
+            stream.read_to_end(&mut everything).unwrap();
+            everything
+        });
+        let address = SocketAddress::Unix(path);
+        let mut transport = SocketTransport::connect_within(&address, Duration::from_millis(20)).unwrap();
+        let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C));
+        assert!(matches!(answer, Err(TransportError::Timeout)), "{answer:?}");
+        // The card's end of the line is closed although the transport still exists.
+        assert_eq!(hex::encode_upper(card.join().unwrap()), "000107000104000400A4040C");
+        assert!(matches!(transport.begin(), Err(TransportError::NotTransacted)));
     }
 }

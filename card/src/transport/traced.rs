@@ -74,3 +74,65 @@ impl<T: Transport> Transport for Traced<T> {
         self.traffic
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+    use crate::script::Script;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Captured {
+        type Writer = Captured;
+        fn make_writer(&'a self) -> Captured {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn the_trace_counts_and_shows_headers_but_no_data() {
+        let (card, _) = Script::new("3B00")
+            .on("00200081 08 26123456FFFFFFFF", "63C2")
+            .on("00B0820000", "5A0A802768831100002208859000")
+            .fail("00A4040C", TransportError::Removed)
+            .start();
+        let mut card = Traced::new(card);
+        let text = Captured::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(text.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            card.begin().unwrap();
+            let pin = [0x26, 0x12, 0x34, 0x56, 0xFF, 0xFF, 0xFF, 0xFF];
+            card.transmit(&Command::new(0x00, 0x20, 0x00, 0x81).data(pin).sensitive()).unwrap();
+            card.transmit(&Command::new(0x00, 0xB0, 0x82, 0x00).le(crate::apdu::Le::SHORT_WILDCARD)).unwrap();
+            assert!(card.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C)).is_err());
+            card.end().unwrap();
+        });
+        assert_eq!(card.traffic(), Traffic { commands: 3, bytes_sent: 13 + 5 + 4, bytes_received: 2 + 14 });
+        let text = String::from_utf8(text.0.lock().unwrap().clone()).unwrap();
+        for shown in ["00200081", "63C2", "00B08200", "card was removed"] {
+            assert!(text.contains(shown), "{shown} missing in {text}");
+        }
+        for hidden in ["123456", "2612", "8027", "220885"] {
+            assert!(!text.contains(hidden), "{hidden} in {text}");
+        }
+    }
+}
