@@ -26,10 +26,11 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded {
     Decoded { text: text.into_owned(), unknown_encoding, damaged }
 }
 
-/// Whether a character has no business in a name: control characters and the replacement character.
+/// Whether a character has no business in a name: control characters, the replacement character and the two
+/// non-characters that XML 1.0 excludes.
 pub(super) fn is_damage(character: char) -> bool {
-    (character.is_control() && !matches!(character, '\t' | '\n' | '\r'))
-        || character == char::REPLACEMENT_CHARACTER
+    let control = character.is_control() && !matches!(character, '\t' | '\n' | '\r');
+    control || matches!(character, '\u{FFFD}'..='\u{FFFF}')
 }
 
 /// U+FFFD in UTF-8 is EF BF BD; read as a Latin set that is one of these. Issuers do write such cards.

@@ -168,6 +168,7 @@ mod tests {
     #[test]
     fn control_characters_never_reach_a_terminal() {
         assert_eq!(text_of("a\u{1b}[2Jb&#x9b;").as_deref(), Some("a\u{FFFD}[2Jb\u{FFFD}"));
+        assert_eq!(text_of("&#xFFFE;\u{FFFF}").as_deref(), Some("\u{FFFD}\u{FFFD}"));
     }
 
     #[test]
