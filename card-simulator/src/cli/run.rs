@@ -1,0 +1,114 @@
+//! `card-simulator run`.
+
+#![allow(clippy::print_stdout, reason = "prints readiness, the trace and the counts")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use card_simulator::server::{Address, Fault, Plug, Slot};
+use card_simulator::{Card, CardImage};
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Plug card images into readers until interrupted (SIGINT or SIGTERM).
+///
+/// Prints one line beginning with `ready` as soon as all sockets listen. Repeat --plug with the same image to
+/// reach one card through several addresses.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Image and address: socket:/path, socket:127.0.0.1:port (docs/card-socket.md) or vpcd:127.0.0.1:35963
+    /// (pcscd's virtual reader).
+    #[arg(long, value_name = "DIR=ADDRESS", required = true)]
+    plug: Vec<PlugArgument>,
+    /// Print each command and its answer; bodies of PIN commands are masked.
+    #[arg(long)]
+    trace: bool,
+    /// Write the trace to this file instead.
+    #[arg(long, value_name = "FILE")]
+    trace_file: Option<PathBuf>,
+    /// Pull each card before it answers its Nth command.
+    #[arg(long, value_name = "N")]
+    pull_after: Option<u64>,
+    /// Answer data-returning commands that come without Le; real cards refuse them.
+    #[arg(long)]
+    lenient_le: bool,
+}
+
+#[derive(Debug, Clone)]
+struct PlugArgument {
+    directory: PathBuf,
+    address: Address,
+}
+
+impl FromStr for PlugArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PlugArgument, String> {
+        let (directory, address) = text.split_once('=').ok_or("expected DIR=ADDRESS")?;
+        Ok(PlugArgument { directory: PathBuf::from(directory), address: address.parse()? })
+    }
+}
+
+/// A card in its slot with its plugs.
+struct Plugged {
+    directory: PathBuf,
+    slot: Slot,
+    plugs: Vec<Plug>,
+}
+
+/// Serves the cards until a signal ends it.
+pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("watching for signals")?;
+    let out: Option<Output> = match (&arguments.trace_file, arguments.trace) {
+        (Some(path), _) => {
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            Some(Arc::new(Mutex::new(Box::new(file))))
+        }
+        (None, true) => Some(Arc::new(Mutex::new(Box::new(std::io::stdout())))),
+        (None, false) => None,
+    };
+    let mut cards: Vec<Plugged> = Vec::new();
+    for plug in &arguments.plug {
+        let position = cards.iter().position(|card| card.directory == plug.directory);
+        if position.is_none() {
+            cards.push(insert(&plug.directory, &arguments, out.as_ref())?);
+        }
+        let card = position.map_or(cards.len() - 1, |position| position);
+        let card = cards.get_mut(card).context("no card to plug in")?;
+        card.plugs.push(card.slot.plug(&plug.address)?);
+    }
+    let addresses: Vec<String> =
+        cards.iter().flat_map(|c| &c.plugs).map(|p| p.address().to_string()).collect();
+    println!("ready {}", addresses.join(" "));
+    std::io::stdout().flush()?;
+    signals.forever().next();
+    for card in &mut cards {
+        card.plugs.clear();
+        println!("{}: {} commands", card.directory.display(), card.slot.commands());
+    }
+    Ok(())
+}
+
+type Output = Arc<Mutex<Box<dyn Write + Send>>>;
+
+fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Plugged> {
+    let card = Card::new(CardImage::open(directory)?).lenient_le(arguments.lenient_le);
+    let slot = Slot::with(card);
+    if let Some(number) = arguments.pull_after {
+        slot.fault_at(number, Fault::Pull);
+    }
+    if let Some(out) = out.cloned() {
+        let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        slot.trace_to(move |line| {
+            let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+            // A trace nobody can read any more must not stop the card.
+            let _ = writeln!(out, "{name} {line}").and_then(|()| out.flush());
+        });
+    }
+    Ok(Plugged { directory: directory.to_path_buf(), slot, plugs: Vec::new() })
+}

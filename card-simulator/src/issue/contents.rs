@@ -1,0 +1,121 @@
+//! First contents of the files of a new card.
+
+use std::collections::BTreeMap;
+
+use super::{IssueError, NewCard};
+use crate::crypto::PrivateKey;
+use crate::layout::{Content, File, Key, Layout, Password, Secret};
+use crate::pki::{Admitted, Authority, CertificateType, Holder, card_extensions};
+use crate::tlv;
+
+/// File contents by path, and the certificates among them by object name.
+pub(super) struct Contents {
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) certificates: Vec<(String, Vec<u8>)>,
+}
+
+/// Makes the contents that the profile leaves to the issuer.
+pub(super) fn contents(
+    card: &NewCard,
+    layout: &'static Layout,
+    iccsn: &str,
+    keys: &[(&'static Key, PrivateKey)],
+    authority: &Authority,
+) -> Result<Contents, IssueError> {
+    let mut contents = Contents { files: BTreeMap::new(), certificates: Vec::new() };
+    for file in &layout.files {
+        let bytes = match file.content {
+            Content::Iccsn => iccsn_file(iccsn),
+            Content::SignatureBudget => budget_file(layout, file, card.signatures_per_pin),
+            Content::PersonalData => card.patient.personal_file()?,
+            Content::InsuranceData => card.patient.insurance_file()?,
+            Content::ProtectedData => card.patient.protected_file()?,
+            Content::StatusData => card.patient.status_file(time::OffsetDateTime::now_utc()),
+            Content::Certificate => match certificate(card, file, iccsn, keys, authority)? {
+                Some((name, der)) => {
+                    contents.certificates.push((name, der.clone()));
+                    der
+                }
+                None => continue,
+            },
+            Content::Empty | Content::Bytes(_) | Content::Records(_) | Content::CvCertificate => continue,
+        };
+        contents.files.insert(file.path.clone(), bytes);
+    }
+    replace(card, layout, &mut contents.files)?;
+    for file in &layout.files {
+        if let Some(got) = contents.files.get(&file.path).map(Vec::len).filter(|got| *got > file.size) {
+            return Err(IssueError::FileTooSmall { file: file.path.clone(), size: file.size, got });
+        }
+    }
+    Ok(contents)
+}
+
+fn replace(
+    card: &NewCard,
+    layout: &'static Layout,
+    files: &mut BTreeMap<String, Vec<u8>>,
+) -> Result<(), IssueError> {
+    for (name, content) in &card.replaced {
+        let is_meant = |file: &&File| file.path == *name || file.path.rsplit('/').next() == Some(name);
+        let file = layout
+            .files
+            .iter()
+            .find(is_meant)
+            .ok_or_else(|| IssueError::Value { what: "file", reason: format!("the card has no {name}") })?;
+        files.insert(file.path.clone(), content.clone());
+    }
+    Ok(())
+}
+
+/// EF.GDO: the serial number as BCD under tag 5A.
+fn iccsn_file(iccsn: &str) -> Vec<u8> {
+    tlv::encode(0x5A, &hex::decode(iccsn).unwrap_or_default())
+}
+
+/// EF.SSEC: per security environment the password, its application and the signatures per entry.
+fn budget_file(layout: &Layout, file: &File, signatures: u32) -> Vec<u8> {
+    const SIGNATURE_USAGE: [u8; 1] = [0x08];
+    let aid = &layout.folder(file.folder).aid;
+    let mut entries = Vec::new();
+    let own = |p: &&Password| p.folder == file.folder && matches!(p.secret, Secret::Own { .. });
+    for password in layout.passwords.iter().filter(own) {
+        for (environment, _) in (1u8..).zip(password.uses_per_verify).filter(|(_, uses)| uses.is_some()) {
+            let reference = [
+                tlv::encode(0x82, aid),
+                tlv::encode(0x83, &[password.reference]),
+                tlv::encode(0x95, &SIGNATURE_USAGE),
+            ];
+            entries.extend(tlv::encode(0x80, &[environment]));
+            entries.extend(tlv::encode(0xA4, &reference.concat()));
+            entries.extend(tlv::encode(0xC0, &[u8::try_from(signatures).unwrap_or(u8::MAX)]));
+        }
+    }
+    tlv::encode(0x7B, &entries)
+}
+
+/// The certificate for the key of the same name, or `None` if the card carries no such key.
+fn certificate(
+    card: &NewCard,
+    file: &File,
+    iccsn: &str,
+    keys: &[(&'static Key, PrivateKey)],
+    authority: &Authority,
+) -> Result<Option<(String, Vec<u8>)>, IssueError> {
+    let name = file.path.rsplit_once("/EF.").map(|(_, name)| name);
+    let Some((kind, name)) = CertificateType::of_file(&file.path).zip(name) else { return Ok(None) };
+    let key_name = format!("PrK.{}", name.trim_start_matches("C."));
+    let found = keys.iter().find(|(key, _)| key.folder == file.folder && key.name == key_name);
+    let Some((_, key)) = found else { return Ok(None) };
+    let (subject, admitted) = if card.is_professional() {
+        let holder = Holder { name: card.holder.clone(), iccsn: iccsn.to_owned() };
+        (holder.subject()?, Admitted::professional(card.profession, &card.telematik_id_for(iccsn)))
+    } else {
+        let insured = card.patient.insured();
+        let subject = if kind.is_pseudonymous() { insured.pseudonym(iccsn)? } else { insured.subject()? };
+        (subject, Admitted::insured())
+    };
+    let is_rsa = matches!(key, PrivateKey::Rsa(_));
+    let extensions = card_extensions(kind, is_rsa, &admitted, &card.ocsp, &subject)?;
+    Ok(Some((name.to_owned(), authority.issue(key, subject, extensions)?)))
+}

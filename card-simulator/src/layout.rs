@@ -1,0 +1,59 @@
+//! The object system of a card as data: folders, files, passwords, keys and their access rules.
+//!
+//! Each profile is one file in `profiles/`, compiled in. `docs/simulator.md` describes the format. The tables
+//! of the German cards were taken over object by object from their published object systems, so that the
+//! operating system in [`crate::os`] holds no card's particulars.
+
+mod access;
+mod condition;
+mod objects;
+mod parse;
+
+use std::sync::OnceLock;
+
+pub(crate) use access::{AccessRules, Operation};
+pub(crate) use condition::Condition;
+pub(crate) use objects::{
+    Algorithm, Content, Curve, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure, Transport,
+};
+pub(crate) use parse::LayoutError;
+
+use crate::ProfileName;
+
+/// The object system of a profile; parsed once per process.
+pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutError> {
+    static LAYOUTS: [OnceLock<Result<Layout, LayoutError>>; 3] =
+        [OnceLock::new(), OnceLock::new(), OnceLock::new()];
+    let [p384, hba, egk] = &LAYOUTS;
+    let (slot, text) = match profile {
+        ProfileName::HpcP384 => (p384, include_str!("../profiles/hpc-p384.toml")),
+        ProfileName::HbaG21 => (hba, include_str!("../profiles/hba-g21.toml")),
+        ProfileName::EgkG21 => (egk, include_str!("../profiles/egk-g21.toml")),
+    };
+    slot.get_or_init(|| parse::parse(text)).as_ref().map_err(Clone::clone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_parses_with_its_number_of_objects() {
+        for (profile, objects) in
+            [(ProfileName::HpcP384, 21), (ProfileName::HbaG21, 59), (ProfileName::EgkG21, 70)]
+        {
+            let layout = layout(profile).unwrap();
+            let count =
+                layout.folders.len() + layout.files.len() + layout.passwords.len() + layout.keys.len();
+            assert_eq!(count, objects, "{profile}");
+        }
+    }
+
+    #[test]
+    fn the_card_of_each_profile_is_told_apart_by_its_master_file() {
+        let aid = |p| hex::encode_upper(&layout(p).unwrap().master().aid);
+        assert_eq!(aid(ProfileName::HbaG21), "D27600014601");
+        assert_eq!(aid(ProfileName::EgkG21), "D2760001448000");
+        assert_eq!(aid(ProfileName::HpcP384), "F04850433338342E4D46");
+    }
+}

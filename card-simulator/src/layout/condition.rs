@@ -1,0 +1,185 @@
+//! Access conditions: what must hold before a command may touch an object.
+//!
+//! Text form: `ALW`, `PWD(81)`, `SM(02)`, `SM(TI.55)`, `ROLE(TI.17+33)`, `ENC-CMD`, `ENC-RSP`, joined by `&`
+//! (binds tighter) and `|`, with parentheses; any other word is an abbreviation defined by the profile.
+
+use std::collections::BTreeMap;
+
+/// One access condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Always allowed.
+    Always,
+    /// The security status of the password with this reference is set.
+    Password(u8),
+    /// The command came under secure messaging whose keys were negotiated with this key (two digits) or with
+    /// a certificate carrying this flag.
+    SecureMessaging(String),
+    /// A role authentication with these flags is in force.
+    Role(String),
+    /// Command data arrive enciphered.
+    EncipheredCommand,
+    /// Response data leave enciphered.
+    EncipheredResponse,
+    /// All of these.
+    All(Vec<Condition>),
+    /// One of these.
+    Any(Vec<Condition>),
+}
+
+impl Condition {
+    /// Parses the text form.
+    pub(crate) fn parse(text: &str, abbreviations: &BTreeMap<String, String>) -> Result<Condition, String> {
+        let mut parser = Parser { rest: text.trim(), abbreviations };
+        let condition = parser.any()?;
+        if parser.rest.is_empty() { Ok(condition) } else { Err(format!("trailing text '{}'", parser.rest)) }
+    }
+
+    /// Whether the condition holds, given which atoms do.
+    pub(crate) fn holds(&self, atom: &dyn Fn(&Condition) -> bool) -> bool {
+        match self {
+            Condition::Always => true,
+            Condition::All(parts) => parts.iter().all(|part| part.holds(atom)),
+            Condition::Any(parts) => parts.iter().any(|part| part.holds(atom)),
+            leaf => atom(leaf),
+        }
+    }
+
+    /// The passwords named anywhere in the condition.
+    pub(crate) fn passwords(&self) -> Vec<u8> {
+        match self {
+            Condition::Password(reference) => vec![*reference],
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts.iter().flat_map(Condition::passwords).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+struct Parser<'t> {
+    rest: &'t str,
+    abbreviations: &'t BTreeMap<String, String>,
+}
+
+impl Parser<'_> {
+    fn any(&mut self) -> Result<Condition, String> {
+        let mut parts = vec![self.all()?];
+        while self.take("|") {
+            parts.push(self.all()?);
+        }
+        Ok(single_or(parts, Condition::Any))
+    }
+
+    fn all(&mut self) -> Result<Condition, String> {
+        let mut parts = vec![self.atom()?];
+        while self.take("&") {
+            parts.push(self.atom()?);
+        }
+        Ok(single_or(parts, Condition::All))
+    }
+
+    fn atom(&mut self) -> Result<Condition, String> {
+        if self.take("(") {
+            let inner = self.any()?;
+            return if self.take(")") { Ok(inner) } else { Err("missing ')'".to_owned()) };
+        }
+        let end = self.rest.find([' ', '(', ')', '&', '|']).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        match word {
+            "ALW" => Ok(Condition::Always),
+            "ENC-CMD" => Ok(Condition::EncipheredCommand),
+            "ENC-RSP" => Ok(Condition::EncipheredResponse),
+            "PWD" => {
+                let argument = self.argument()?;
+                let reference = u8::from_str_radix(&argument, 16).map_err(|e| e.to_string())?;
+                Ok(Condition::Password(reference))
+            }
+            "SM" => Ok(Condition::SecureMessaging(self.argument()?)),
+            "ROLE" => Ok(Condition::Role(self.argument()?)),
+            other => match self.abbreviations.get(other) {
+                Some(text) => Condition::parse(text, &BTreeMap::new()),
+                None => Err(format!("unknown condition '{other}'")),
+            },
+        }
+    }
+
+    fn argument(&mut self) -> Result<String, String> {
+        let inner = self.rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        let (argument, rest) = inner.ok_or("missing argument")?;
+        self.rest = rest;
+        Ok(argument.to_owned())
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        self.rest = self.rest.trim_start();
+        let found = self.rest.strip_prefix(token);
+        self.rest = found.unwrap_or(self.rest).trim_start();
+        found.is_some()
+    }
+}
+
+fn single_or(mut parts: Vec<Condition>, wrap: fn(Vec<Condition>) -> Condition) -> Condition {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            wrap(parts)
+        }
+        None => wrap(parts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Condition {
+        let abbreviations = BTreeMap::from([("CMS".to_owned(), "SM(14) | SM(CMS.8)".to_owned())]);
+        Condition::parse(text, &abbreviations).unwrap()
+    }
+
+    #[test]
+    fn and_binds_tighter_than_or() {
+        assert_eq!(
+            parse("PWD(02) | PWD(01) & ROLE(TI.12)"),
+            Condition::Any(vec![
+                Condition::Password(2),
+                Condition::All(vec![Condition::Password(1), Condition::Role("TI.12".to_owned())]),
+            ])
+        );
+    }
+
+    #[test]
+    fn abbreviations_are_expanded() {
+        let expected = Condition::Any(vec![
+            Condition::SecureMessaging("14".to_owned()),
+            Condition::SecureMessaging("CMS.8".to_owned()),
+        ]);
+        assert_eq!(parse("CMS & ENC-CMD"), Condition::All(vec![expected, Condition::EncipheredCommand]));
+    }
+
+    #[test]
+    fn a_condition_holds_when_its_atoms_do() {
+        let condition = parse("(PWD(03) & ROLE(TI.15)) | (PWD(01) & ROLE(TI.15+33))");
+        let with = |passwords: &'static [u8], role: &'static str| {
+            condition.holds(&|atom| match atom {
+                Condition::Password(p) => passwords.contains(p),
+                Condition::Role(r) => r == role,
+                _ => false,
+            })
+        };
+        assert!(with(&[3], "TI.15"));
+        assert!(with(&[1], "TI.15+33"));
+        assert!(!with(&[1], "TI.15"));
+        assert!(!with(&[], "TI.15"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "PWD", "PWD(xy)", "ALW ALW", "(ALW", "NEVER"] {
+            assert!(Condition::parse(text, &BTreeMap::new()).is_err(), "{text}");
+        }
+    }
+}

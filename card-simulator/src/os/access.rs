@@ -1,0 +1,48 @@
+//! Evaluates access rules against what a channel has earned.
+
+use super::channel::Channel;
+use super::{Card, Sw};
+use crate::layout::{AccessRules, Condition, Operation};
+
+impl Card {
+    /// Whether a command may touch an object now: `Ok` with the passwords its condition names, or 6982.
+    ///
+    /// A command that no rule names is refused. Secure messaging and role authentications are not simulated
+    /// yet, so conditions on them never hold.
+    pub(super) fn allowed(
+        &self,
+        channel: &Channel,
+        folder: usize,
+        access: &AccessRules,
+        operation: Operation,
+    ) -> Result<Vec<u8>, Sw> {
+        let environment = channel.environment_of(folder);
+        let condition =
+            access.condition(self.interface, true, environment, operation).ok_or(Sw::SECURITY_STATUS)?;
+        let holds = condition.holds(&|atom| match atom {
+            Condition::Password(reference) => self.is_satisfied(channel, folder, *reference),
+            Condition::SecureMessaging(_)
+            | Condition::Role(_)
+            | Condition::EncipheredCommand
+            | Condition::EncipheredResponse => false,
+            Condition::Always | Condition::All(_) | Condition::Any(_) => true,
+        });
+        if holds { Ok(condition.passwords()) } else { Err(Sw::SECURITY_STATUS) }
+    }
+
+    /// A disabled password counts as verified.
+    fn is_satisfied(&self, channel: &Channel, folder: usize, reference: u8) -> bool {
+        let password = self.layout.password(folder, reference);
+        password.is_some_and(|password| channel.is_verified(password) || !self.image.is_enabled(password))
+    }
+
+    /// Counts one use of each password a condition named.
+    pub(super) fn use_passwords(&mut self, channel: u8, folder: usize, references: &[u8]) -> Result<(), Sw> {
+        let layout = self.layout;
+        let channel = self.channel_mut(channel)?;
+        for password in references.iter().filter_map(|r| layout.password(folder, *r)) {
+            channel.use_up(password);
+        }
+        Ok(())
+    }
+}

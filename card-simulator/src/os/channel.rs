@@ -1,0 +1,76 @@
+//! Volatile state of one logical channel.
+
+use std::collections::BTreeMap;
+
+use crate::layout::{Algorithm, File, Folder, Key, Layout, Password};
+
+/// What one logical channel has selected and earned. Nothing of it is shared with other channels.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) folder: &'static Folder,
+    pub(super) file: Option<&'static File>,
+    /// Security environment of the current folder; every other one is in environment 1.
+    pub(super) environment: u8,
+    /// Keys chosen by MANAGE SECURITY ENVIRONMENT, one per purpose.
+    pub(super) selected: Selected,
+    /// Verified passwords (by position), each with the uses it has left; `None` is unlimited.
+    verified: BTreeMap<usize, Option<u32>>,
+}
+
+/// A chosen key with its algorithm, for each purpose.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    pub(super) sign: Option<(&'static Key, Algorithm)>,
+    pub(super) authenticate: Option<(&'static Key, Algorithm)>,
+    pub(super) decipher: Option<(&'static Key, Algorithm)>,
+}
+
+impl Channel {
+    pub(super) fn new(master: &'static Folder) -> Channel {
+        Channel {
+            folder: master,
+            file: None,
+            environment: 1,
+            selected: Selected::default(),
+            verified: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a folder current: the file, the keys, the environment and the passwords of the folders left go.
+    pub(super) fn enter(&mut self, layout: &'static Layout, folder: &'static Folder) {
+        self.verified.retain(|&id, _| {
+            layout.passwords.get(id).is_some_and(|password| layout.is_within(folder.id, password.folder))
+        });
+        self.folder = folder;
+        self.file = None;
+        self.environment = 1;
+        self.selected = Selected::default();
+    }
+
+    /// The security environment that governs objects of a folder.
+    pub(super) fn environment_of(&self, folder: usize) -> u8 {
+        if folder == self.folder.id { self.environment } else { 1 }
+    }
+
+    pub(super) fn is_verified(&self, password: &Password) -> bool {
+        self.verified.contains_key(&password.id)
+    }
+
+    pub(super) fn set_verified(&mut self, password: &Password, uses: Option<u32>) {
+        self.verified.insert(password.id, uses);
+    }
+
+    pub(super) fn clear_verified(&mut self, password: &Password) {
+        self.verified.remove(&password.id);
+    }
+
+    /// Counts one use of a password; the last one clears its status.
+    pub(super) fn use_up(&mut self, password: &Password) {
+        if let Some(Some(uses)) = self.verified.get_mut(&password.id) {
+            *uses = uses.saturating_sub(1);
+            if *uses == 0 {
+                self.clear_verified(password);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! MANAGE SECURITY ENVIRONMENT (gemSpec_COS 14.9.9; algorithm identifiers: 16.1).
+
+use super::apdu::Command;
+use super::{Card, Outcome, Sw};
+use crate::layout::{Algorithm, Key};
+use crate::tlv;
+
+/// SET for the card's own computations.
+const SET: u8 = 0x41;
+/// SET for keys of the other side, which would have to be imported first.
+const SET_EXTERNAL: u8 = 0x81;
+/// SET for PACE.
+const SET_PACE: u8 = 0xC1;
+const RESTORE: u8 = 0xF3;
+
+const SIGNATURE: u8 = 0xB6;
+const AUTHENTICATION: u8 = 0xA4;
+const CONFIDENTIALITY: u8 = 0xB8;
+
+const KEY_REFERENCE: u16 = 0x84;
+const ALGORITHM: u16 = 0x80;
+
+impl Card {
+    pub(super) fn manage_security_environment(&mut self, command: &Command<'_>) -> Outcome {
+        match command.p1 {
+            RESTORE => self.restore_environment(command),
+            SET => self.set_key(command),
+            SET_EXTERNAL => Err(Sw::REFERENCE_NOT_FOUND),
+            SET_PACE => Err(Sw::NOT_SUPPORTED),
+            _ => Err(Sw::WRONG_PARAMETERS),
+        }
+    }
+
+    /// Switches the current folder to another security environment; only numbers its objects have rules for.
+    fn restore_environment(&mut self, command: &Command<'_>) -> Outcome {
+        if !command.data.is_empty() {
+            return Err(Sw::WRONG_LENGTH);
+        }
+        let layout = self.layout;
+        let number = command.p2;
+        let channel = self.channel_mut(command.channel())?;
+        let folder = channel.folder.id;
+        let keys = layout.keys.iter().filter(|key| key.folder == folder).map(|key| &key.access);
+        let passwords = layout.passwords.iter().filter(|p| p.folder == folder).map(|p| &p.access);
+        if number != 1 && !keys.chain(passwords).any(|access| access.knows_environment(number)) {
+            return Err(Sw::REFERENCE_NOT_FOUND);
+        }
+        channel.environment = number;
+        channel.selected = Default::default();
+        Ok(Sw::OK.into())
+    }
+
+    fn set_key(&mut self, command: &Command<'_>) -> Outcome {
+        let objects = tlv::parse(command.data).ok_or(Sw::WRONG_DATA)?;
+        let single = |tag| match tlv::find(&objects, tag) {
+            Some(&[byte]) => Ok(byte),
+            _ => Err(Sw::WRONG_DATA),
+        };
+        let (reference, algorithm) = (single(KEY_REFERENCE)?, single(ALGORITHM)?);
+        let layout = self.layout;
+        let channel = self.channel_mut(command.channel())?;
+        let key = layout.key(channel.folder.id, reference).filter(|key| key.is_private());
+        let key = key.ok_or(Sw::REFERENCE_NOT_FOUND)?;
+        let environment = channel.environment_of(key.folder);
+        let choice = |candidates: &[(u8, Algorithm)]| choose(key, environment, algorithm, candidates);
+        match command.p2 {
+            SIGNATURE => channel.selected.sign = Some(choice(&SIGN)?),
+            AUTHENTICATION => channel.selected.authenticate = Some(choice(&AUTHENTICATE)?),
+            CONFIDENTIALITY => channel.selected.decipher = Some(choice(&DECIPHER)?),
+            _ => return Err(Sw::WRONG_PARAMETERS),
+        }
+        Ok(Sw::OK.into())
+    }
+}
+
+const SIGN: [(u8, Algorithm); 3] =
+    [(0x00, Algorithm::SignEcdsa), (0x02, Algorithm::SignPkcs1), (0x05, Algorithm::SignPss)];
+const AUTHENTICATE: [(u8, Algorithm); 1] = [(0x05, Algorithm::RsaClientAuthentication)];
+const DECIPHER: [(u8, Algorithm); 2] =
+    [(0x85, Algorithm::RsaDecipherOaep), (0x0B, Algorithm::ElcSharedSecret)];
+
+/// The algorithm an identifier means for this purpose, if the key allows it in the environment.
+fn choose(
+    key: &'static Key,
+    environment: u8,
+    identifier: u8,
+    candidates: &[(u8, Algorithm)],
+) -> Result<(&'static Key, Algorithm), Sw> {
+    let found = candidates.iter().find(|(id, _)| *id == identifier).map(|(_, algorithm)| *algorithm);
+    let allowed = found.filter(|algorithm| key.algorithms_in(environment).contains(algorithm));
+    allowed.map(|algorithm| (key, algorithm)).ok_or(Sw::NOT_SUPPORTED)
+}

@@ -1,0 +1,219 @@
+//! The test certification authority: one self-signed root per kind of key, kept in a directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use der::{Decode, DecodePem, Encode, EncodePem};
+use pkcs8::LineEnding;
+use sha2::Sha256;
+use x509_cert::Certificate;
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{Builder, CertificateBuilder};
+use x509_cert::certificate::TbsCertificate;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectKeyIdentifier};
+use x509_cert::ext::{Extension, ToExtension};
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
+use x509_cert::time::Validity;
+
+use super::{PkiError, extensions, subject};
+use crate::crypto::PrivateKey;
+use crate::issue::RsaKeyPool;
+use crate::layout::{Curve, KeyKind};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const AUTHORITY_DAYS: u32 = 3650;
+const CARD_DAYS: u32 = 1825;
+
+/// A directory with the roots of the test certification authority, made as they are needed.
+pub(crate) struct Authority {
+    directory: PathBuf,
+    rsa_keys: RsaKeyPool,
+    _lock: File,
+}
+
+struct Root {
+    key: PrivateKey,
+    certificate: Certificate,
+}
+
+/// Kinds of roots: a certificate is signed by a root with the same kind of key.
+#[derive(Clone, Copy, PartialEq)]
+enum RootKind {
+    Brainpool,
+    P384,
+    Rsa,
+}
+
+impl Authority {
+    /// Opens or makes the directory; waits while another process issues from it.
+    pub(crate) fn open(directory: &Path, rsa_keys: RsaKeyPool) -> Result<Authority, PkiError> {
+        let io = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| PkiError::Io { path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(io(directory))?;
+        let path = directory.join("lock");
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
+        lock.lock().map_err(io(&path))?;
+        Ok(Authority { directory: directory.to_path_buf(), rsa_keys, _lock: lock })
+    }
+
+    /// Issues a certificate, DER, for the public half of a card's key.
+    pub(crate) fn issue(
+        &self,
+        key: &PrivateKey,
+        subject: Name,
+        extensions: Vec<Extension>,
+    ) -> Result<Vec<u8>, PkiError> {
+        let root = self.root(RootKind::of(key))?;
+        let issuer = root.certificate.tbs_certificate().subject().clone();
+        let shape = Shape { issuer, subject, extensions };
+        Ok(build(shape, key, &root.key, CARD_DAYS)?.to_der()?)
+    }
+
+    /// All roots there are so far, PEM.
+    pub(crate) fn anchors(&self) -> Result<String, PkiError> {
+        let mut text = String::new();
+        for kind in [RootKind::Brainpool, RootKind::P384, RootKind::Rsa] {
+            let path = self.path(kind, "pem");
+            if path.exists() {
+                text += &std::fs::read_to_string(&path).map_err(|source| PkiError::Io { path, source })?;
+            }
+        }
+        Ok(text)
+    }
+
+    fn root(&self, kind: RootKind) -> Result<Root, PkiError> {
+        let (key_path, certificate_path) = (self.path(kind, "key.pem"), self.path(kind, "pem"));
+        if certificate_path.exists() {
+            return load(&key_path, &certificate_path);
+        }
+        let key = match kind {
+            RootKind::Rsa => self.rsa_keys.authority_key()?,
+            _ => PrivateKey::generate(kind.key_kind())?.ok_or_else(|| PkiError::Key(key_path.clone()))?,
+        };
+        let name = subject::authority(kind.common_name())?;
+        let extensions = extensions::authority_extensions(&name)?;
+        let shape = Shape { issuer: name.clone(), subject: name, extensions };
+        let certificate = build(shape, &key, &key, AUTHORITY_DAYS)?;
+        let der = key.to_der()?;
+        let key_pem = der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
+            .map_err(|error| PkiError::Encoding(error.to_string()))?;
+        write(&key_path, key_pem.as_bytes(), 0o600)?;
+        write(&certificate_path, certificate.to_pem(LineEnding::LF)?.as_bytes(), 0o644)?;
+        write(&self.directory.join("ca.pem"), self.anchors()?.as_bytes(), 0o644)?;
+        Ok(Root { key, certificate })
+    }
+
+    fn path(&self, kind: RootKind, extension: &str) -> PathBuf {
+        self.directory.join(format!("{}.{extension}", kind.file_name()))
+    }
+}
+
+impl RootKind {
+    fn of(key: &PrivateKey) -> RootKind {
+        match key {
+            PrivateKey::Brainpool(_) => RootKind::Brainpool,
+            PrivateKey::P384(_) => RootKind::P384,
+            PrivateKey::Rsa(_) => RootKind::Rsa,
+        }
+    }
+
+    fn key_kind(self) -> KeyKind {
+        match self {
+            RootKind::Brainpool => KeyKind::EcPrivate(Curve::BrainpoolP256r1),
+            RootKind::P384 => KeyKind::EcPrivate(Curve::P384),
+            RootKind::Rsa => KeyKind::RsaPrivate { bits: 2048 },
+        }
+    }
+
+    fn file_name(self) -> &'static str {
+        match self {
+            RootKind::Brainpool => "root-brainpoolP256r1",
+            RootKind::P384 => "root-secp384r1",
+            RootKind::Rsa => "root-rsa2048",
+        }
+    }
+
+    fn common_name(self) -> &'static str {
+        match self {
+            RootKind::Brainpool => "Card simulator CA brainpoolP256r1 TEST-ONLY",
+            RootKind::P384 => "Card simulator CA secp384r1 TEST-ONLY",
+            RootKind::Rsa => "Card simulator CA RSA TEST-ONLY",
+        }
+    }
+}
+
+/// What goes into a certificate besides key, serial number and validity.
+struct Shape {
+    issuer: Name,
+    subject: Name,
+    extensions: Vec<Extension>,
+}
+
+impl BuilderProfile for Shape {
+    fn get_issuer(&self, _: &Name) -> Name {
+        self.issuer.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.subject.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        public_key: SubjectPublicKeyInfoRef<'_>,
+        issuer_key: SubjectPublicKeyInfoRef<'_>,
+        _: &TbsCertificate,
+    ) -> x509_cert::builder::Result<Vec<Extension>> {
+        let mut all = vec![
+            SubjectKeyIdentifier::try_from(public_key)?.to_extension(&self.subject, &[])?,
+            AuthorityKeyIdentifier::try_from(issuer_key)?.to_extension(&self.subject, &[])?,
+        ];
+        all.extend(self.extensions.iter().cloned());
+        Ok(all)
+    }
+}
+
+fn build(shape: Shape, key: &PrivateKey, signer: &PrivateKey, days: u32) -> Result<Certificate, PkiError> {
+    let mut serial = [0u8; 16];
+    getrandom::fill(&mut serial).map_err(|error| PkiError::Encoding(error.to_string()))?;
+    serial[0] = serial[0] & 0x7F | 0x40;
+    let validity = Validity::from_now(DAY * days)?;
+    let public = SubjectPublicKeyInfoOwned::from_der(&key.public_der()?)?;
+    let builder = CertificateBuilder::new(shape, SerialNumber::new(&serial)?, validity, public)?;
+    Ok(match signer {
+        PrivateKey::Brainpool(signer) => builder.build::<_, ecdsa::der::Signature<_>>(signer.as_ref())?,
+        PrivateKey::P384(signer) => builder.build::<_, ecdsa::der::Signature<_>>(signer.as_ref())?,
+        PrivateKey::Rsa(signer) => {
+            builder.build(&rsa::pkcs1v15::SigningKey::<Sha256>::new(signer.as_ref().clone()))?
+        }
+    })
+}
+
+fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|source| PkiError::Io { path: path.to_path_buf(), source })
+    };
+    let (_, der) =
+        der::pem::decode_vec(read(key)?.as_bytes()).map_err(|_| PkiError::Key(key.to_path_buf()))?;
+    let der = zeroize::Zeroizing::new(der);
+    Ok(Root {
+        key: PrivateKey::from_der(&der).map_err(|_| PkiError::Key(key.to_path_buf()))?,
+        certificate: Certificate::from_pem(read(certificate)?)?,
+    })
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PkiError> {
+    let mut options = OpenOptions::new();
+    let opened = options.create(true).truncate(true).write(true).mode(mode).open(path);
+    opened
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|source| PkiError::Io { path: path.to_path_buf(), source })
+}

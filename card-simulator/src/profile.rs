@@ -1,0 +1,57 @@
+//! Names of the card profiles and of the card's interfaces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of card the simulator can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileName {
+    /// The generic health professional card with P-384 and RSA-2048 keys.
+    HpcP384,
+    /// German health professional card, generation 2.1.
+    HbaG21,
+    /// German insurance card, generation 2.1.
+    EgkG21,
+}
+
+impl ProfileName {
+    /// All profiles.
+    pub const ALL: [ProfileName; 3] = [ProfileName::HpcP384, ProfileName::HbaG21, ProfileName::EgkG21];
+
+    /// The name used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProfileName::HpcP384 => "hpc-p384",
+            ProfileName::HbaG21 => "hba-g21",
+            ProfileName::EgkG21 => "egk-g21",
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Lists the profiles there are.
+impl FromStr for ProfileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ProfileName, String> {
+        let found = ProfileName::ALL.into_iter().find(|name| name.as_str() == text);
+        found.ok_or_else(|| format!("unknown profile '{text}': hpc-p384, hba-g21 or egk-g21"))
+    }
+}
+
+/// The interface a card is reached through; access rules differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// Contacts.
+    Contact,
+    /// Radio. Nothing but public files opens before PACE, which is not simulated yet.
+    Contactless,
+}

@@ -1,0 +1,280 @@
+//! A card slot: which card is in it, who holds it, what was said.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::trace;
+use crate::Card;
+
+/// A reader with one card slot. Cloning gives another handle to the same slot.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled whenever a card comes, goes or is released.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    card: Option<Card>,
+    insertions: u32,
+    /// Goes up whenever volatile state is lost: insertion, removal, reset.
+    epoch: u64,
+    holder: Option<ClientId>,
+    next_client: u64,
+    commands: u64,
+    faults: BTreeMap<u64, Fault>,
+    trace: VecDeque<String>,
+    sink: Option<Sink>,
+}
+
+struct Sink(Box<dyn FnMut(&str) + Send>);
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+/// Lines kept for [`Slot::take_trace`]; older ones are dropped.
+const TRACE_LIMIT: usize = 10_000;
+
+/// Something that goes wrong at a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The card executes the command and is pulled before it answers.
+    Pull,
+    /// The card loses its volatile state before the command, as if another program had reset it.
+    Reset,
+    /// The card executes the command and answers these bytes instead.
+    Answer(Vec<u8>),
+    /// The card executes the command and answers this much later.
+    Delay(Duration),
+}
+
+/// One user of the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClientId(u64);
+
+/// A user of the slot and what it knows of the card.
+#[derive(Debug)]
+pub(super) struct Client {
+    slot: Slot,
+    id: ClientId,
+    /// The epoch this client has seen; `None` before its first look.
+    seen: Option<u64>,
+}
+
+impl Default for Slot {
+    fn default() -> Slot {
+        Slot::empty()
+    }
+}
+
+impl Slot {
+    /// A slot without a card.
+    pub fn empty() -> Slot {
+        Slot { shared: Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() }) }
+    }
+
+    /// A slot with a card.
+    pub fn with(card: Card) -> Slot {
+        let slot = Slot::empty();
+        slot.insert(card);
+        slot
+    }
+
+    /// Inserts a card, and gives back the one that was there.
+    pub fn insert(&self, mut card: Card) -> Option<Card> {
+        card.power_on();
+        let mut state = self.state();
+        state.insertions = state.insertions.wrapping_add(1);
+        state.epoch += 1;
+        let old = state.card.replace(card);
+        drop(state);
+        self.shared.changed.notify_all();
+        old
+    }
+
+    /// Takes the card out.
+    pub fn eject(&self) -> Option<Card> {
+        let mut state = self.state();
+        state.epoch += 1;
+        let card = state.card.take();
+        drop(state);
+        self.shared.changed.notify_all();
+        card
+    }
+
+    /// Resets the card, as another program sharing the reader might.
+    pub fn reset(&self) {
+        let mut state = self.state();
+        state.epoch += 1;
+        if let Some(card) = &mut state.card {
+            card.reset();
+        }
+    }
+
+    /// Whether a card is inserted.
+    pub fn has_card(&self) -> bool {
+        self.state().card.is_some()
+    }
+
+    /// Number of insertions so far.
+    pub fn insertions(&self) -> u32 {
+        self.state().insertions
+    }
+
+    /// Number of commands the cards in this slot were sent so far.
+    pub fn commands(&self) -> u64 {
+        self.state().commands
+    }
+
+    /// The trace since the last call (at most its last ten thousand lines): number, command, answer; PINs masked.
+    pub fn take_trace(&self) -> Vec<String> {
+        self.state().trace.drain(..).collect()
+    }
+
+    /// Also hands each line of the trace to this function from now on.
+    pub fn trace_to(&self, sink: impl FnMut(&str) + Send + 'static) {
+        self.state().sink = Some(Sink(Box::new(sink)));
+    }
+
+    /// Lets something go wrong at a command; commands are counted from 1, see [`Slot::commands`].
+    pub fn fault_at(&self, command: u64, fault: Fault) {
+        self.state().faults.insert(command, fault);
+    }
+
+    /// Looks at the card in the slot, for tests: its image holds counters and contents.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Card) -> T) -> Option<T> {
+        self.state().card.as_ref().map(look)
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let mut state = self.state();
+        state.next_client += 1;
+        Client { slot: self.clone(), id: ClientId(state.next_client), seen: None }
+    }
+
+    /// Waits until the slot has a card or the time is up; the number of the insertion if there is one.
+    pub(super) fn wait_for_card(&self, patience: Duration) -> Option<u32> {
+        let state = self.state();
+        let absent = |state: &mut State| state.card.is_none();
+        let waited = self.shared.changed.wait_timeout_while(state, patience, absent);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.card.is_some().then_some(state.insertions)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    /// The card's ATR, or nothing if there is no card. Acknowledges a reset, a removal or a swap.
+    pub(super) fn atr(&mut self) -> Vec<u8> {
+        let state = self.slot.state();
+        self.seen = Some(state.epoch);
+        state.card.as_ref().map(|card| card.atr().to_vec()).unwrap_or_default()
+    }
+
+    /// Resets the card. The own reset is known to this client, an earlier one by somebody else still is not.
+    pub(super) fn reset(&mut self) {
+        let slot = self.slot.clone();
+        let mut state = self.turn(&slot);
+        let was_current = self.seen.is_none_or(|seen| seen == state.epoch);
+        state.epoch += 1;
+        if let Some(card) = &mut state.card {
+            card.reset();
+        }
+        if was_current {
+            self.seen = Some(state.epoch);
+        }
+    }
+
+    /// Card present or not, and the number of insertions.
+    pub(super) fn status(&self) -> (bool, u32) {
+        let state = self.slot.state();
+        (state.card.is_some(), state.insertions)
+    }
+
+    /// Waits until nobody else holds the card, then holds it.
+    pub(super) fn begin(&mut self) {
+        let slot = self.slot.clone();
+        let mut state = self.turn(&slot);
+        state.holder = Some(self.id);
+    }
+
+    /// Lets go of the card.
+    pub(super) fn end(&mut self) {
+        let mut state = self.slot.state();
+        if state.holder == Some(self.id) {
+            state.holder = None;
+            drop(state);
+            self.slot.shared.changed.notify_all();
+        }
+    }
+
+    /// Sends a command. `None`: the card changed since this client looked, or it was pulled before it answered.
+    pub(super) fn transmit(&mut self, command: &[u8]) -> Option<Vec<u8>> {
+        let slot = self.slot.clone();
+        let mut state = self.turn(&slot);
+        let number = state.commands + 1;
+        let fault = if state.card.is_some() { state.faults.remove(&number) } else { None };
+        if fault == Some(Fault::Reset) {
+            state.epoch += 1;
+            state.card.as_mut().map(Card::reset);
+        }
+        let seen = *self.seen.get_or_insert(state.epoch);
+        if seen != state.epoch || state.card.is_none() {
+            return None;
+        }
+        state.commands = number;
+        let mut answer = state.card.as_mut().map(|card| card.transmit(command));
+        match fault {
+            Some(Fault::Pull) => {
+                state.epoch += 1;
+                state.card = None;
+                answer = None;
+                slot.shared.changed.notify_all();
+            }
+            Some(Fault::Answer(bytes)) => answer = Some(bytes),
+            Some(Fault::Delay(time)) => std::thread::sleep(time),
+            Some(Fault::Reset) | None => {}
+        }
+        state.record(number, command, answer.as_deref());
+        answer
+    }
+
+    /// The slot's state once nobody else holds the card.
+    fn turn<'s>(&self, slot: &'s Slot) -> MutexGuard<'s, State> {
+        let held = |state: &mut State| state.holder.is_some_and(|holder| holder != self.id);
+        let waited = slot.shared.changed.wait_while(slot.state(), held);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl State {
+    fn record(&mut self, number: u64, command: &[u8], answer: Option<&[u8]>) {
+        let line = trace::line(number, command, answer);
+        if let Some(Sink(sink)) = &mut self.sink {
+            sink(&line);
+        }
+        if self.trace.len() == TRACE_LIMIT {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(line);
+    }
+}
