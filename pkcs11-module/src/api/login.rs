@@ -1,4 +1,4 @@
-//! C_Login and C_Logout (PKCS#11 v3.1 clauses 5.6.8 and 5.6.9).
+//! C_Login and C_Logout (PKCS#11 v3.1 clauses 5.6.8 and 5.6.10).
 
 use std::sync::Arc;
 

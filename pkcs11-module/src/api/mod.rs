@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "a C interface is made of raw pointers")]
 
 mod boundary;
+mod digest;
 mod find;
 mod general;
 mod interfaces;

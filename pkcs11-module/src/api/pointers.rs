@@ -1,6 +1,6 @@
 //! Pointers of the caller, made safe to handle.
 //!
-//! A PKCS#11 caller hands over addresses and lengths (PKCS#11 v3.1 clause 2.1 and 5.1.6). They are wrapped once, in
+//! A PKCS#11 caller hands over addresses and lengths (PKCS#11 v3.1 clause 5.1.6, CKR_ARGUMENTS_BAD). They are wrapped once, in
 //! the generated entry functions of [`super::table`]; everything behind works with [`Ptr`], whose methods refuse what
 //! can be recognised as wrong (NULL, misaligned, longer than memory can be) and copy by value, so that no reference
 //! to the caller's memory outlives a call and packed structures (Windows) are no trap.
@@ -14,11 +14,12 @@ use cryptoki_sys::{
 };
 
 use crate::error::{Error, Result};
+use crate::token::{Output, Room};
 
 /// More elements than any caller of this module has a use for; keeps allocations bounded.
 const MAX_TEMPLATE: usize = 1024;
 
-/// An address given by the caller: NULL, or valid for reading and writing during the call, as clause 2.1 demands.
+/// An address given by the caller: NULL, or valid for reading and writing during the call.
 pub(crate) struct Ptr<'call, T> {
     address: *mut T,
     call: PhantomData<&'call mut T>,
@@ -149,6 +150,32 @@ pub(crate) fn write_list<T: Copy>(list: &[T], out: Ptr<'_, T>, count: Ptr<'_, CK
         return Err(Error::BufferTooSmall);
     }
     out.write_all(list)
+}
+
+/// The room for an output, `None` if the caller only asks how much is needed.
+pub(crate) fn room(out: Ptr<'_, u8>, length: Ptr<'_, CK_ULONG>) -> Result<Room> {
+    let room = length.read()?;
+    Ok((!out.is_null()).then_some(room))
+}
+
+/// Answers with an output (clause 5.2). A length is the whole answer to a question for it, and an error for a caller
+/// who gave too little room.
+pub(crate) fn write_output(
+    made: Output,
+    room: Room,
+    out: Ptr<'_, u8>,
+    length: Ptr<'_, CK_ULONG>,
+) -> Result<()> {
+    match made {
+        Output::Bytes(bytes) => {
+            out.write_all(&bytes)?;
+            length.write(bytes.len() as CK_ULONG)
+        }
+        Output::Length(needed) => {
+            length.write(needed as CK_ULONG)?;
+            if room.is_none() { Ok(()) } else { Err(Error::BufferTooSmall) }
+        }
+    }
 }
 
 /// One element of a template.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 
-use super::pointers::Ptr;
-use crate::error::{Error, Result};
-use crate::token::{Module, Room, Signature};
+use super::pointers::{Ptr, room, write_output};
+use crate::error::Result;
+use crate::token::Module;
 
 pub(super) fn init(
     module: &Arc<Module>,
@@ -31,7 +31,7 @@ pub(super) fn sign(
 ) -> Result<()> {
     let room = room(signature, signature_length)?;
     let made = module.sign(session, || data.slice(length), room)?;
-    answer(made, room, signature, signature_length)
+    write_output(made, room, signature, signature_length)
 }
 
 pub(super) fn update(
@@ -51,24 +51,5 @@ pub(super) fn finish(
 ) -> Result<()> {
     let room = room(signature, signature_length)?;
     let made = module.sign_final(session, room)?;
-    answer(made, room, signature, signature_length)
-}
-
-fn room(signature: Ptr<'_, u8>, length: Ptr<'_, CK_ULONG>) -> Result<Room> {
-    let room = length.read()?;
-    Ok((!signature.is_null()).then_some(room))
-}
-
-/// A length is the whole answer to a question for it, and an error for a caller who gave too little room.
-fn answer(made: Signature, room: Room, out: Ptr<'_, u8>, length: Ptr<'_, CK_ULONG>) -> Result<()> {
-    match made {
-        Signature::Bytes(bytes) => {
-            out.write_all(&bytes)?;
-            length.write(bytes.len() as CK_ULONG)
-        }
-        Signature::Length(needed) => {
-            length.write(needed as CK_ULONG)?;
-            if room.is_none() { Ok(()) } else { Err(Error::BufferTooSmall) }
-        }
-    }
+    write_output(made, room, signature, signature_length)
 }

@@ -11,7 +11,7 @@ use cryptoki_sys::*;
 
 use super::boundary;
 use super::pointers::Incoming;
-use super::{find, general, interfaces, login, objects, sessions, sign, slots};
+use super::{digest, find, general, interfaces, login, objects, sessions, sign, slots};
 
 /// Hands the whole table to another macro.
 macro_rules! functions {
@@ -98,13 +98,13 @@ macro_rules! functions {
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
                 ) = unsupported();
                 C_DecryptFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = unsupported();
-                C_DigestInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM) = unsupported();
+                C_DigestInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM) = initialised(digest::init);
                 C_Digest(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
-                ) = unsupported();
-                C_DigestUpdate(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG) = unsupported();
+                ) = initialised(digest::digest);
+                C_DigestUpdate(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG) = initialised(digest::update);
                 C_DigestKey(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE) = unsupported();
-                C_DigestFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = unsupported();
+                C_DigestFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = initialised(digest::finish);
                 C_SignInit(
                     a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE
                 ) = initialised(sign::init);
@@ -303,7 +303,7 @@ macro_rules! entries {
     }};
     (@initialised $name:ident, $handle:ident, $shell:path, ($($arg:ident),*)) => {
         boundary::initialised(stringify!($name), $handle, |module| {
-            // SAFETY: PKCS#11 obliges the caller to pass NULL or valid memory (v3.1 clauses 2.1 and 5.1.6).
+            // SAFETY: PKCS#11 obliges the caller to pass NULL or valid memory (v3.1 clause 5.1.6).
             $shell(module, $(unsafe { Incoming::into_argument($arg) }),*)
         })
     };

@@ -38,6 +38,10 @@ const TABLE: [(CK_MECHANISM_TYPE, Mechanism); 10] = [
     (CKM_SHA256_RSA_PKCS_PSS, Mechanism::RsaPss(Some(Hash::Sha256))),
 ];
 
+/// Digests are made in software, for every token.
+const DIGESTS: [(CK_MECHANISM_TYPE, Hash); 3] =
+    [(CKM_SHA256, Hash::Sha256), (CKM_SHA384, Hash::Sha384), (CKM_SHA512, Hash::Sha512)];
+
 /// Digests that raw ECDSA accepts: SHA-1 to SHA-512.
 const ECDSA_DIGEST: std::ops::RangeInclusive<usize> = 20..=64;
 /// The digest inside PSS.
@@ -81,13 +85,7 @@ impl Mechanism {
 
     /// A collector for the data to sign.
     pub(crate) fn input(self) -> Input {
-        let (Mechanism::Ecdsa(hash) | Mechanism::RsaPkcs(hash) | Mechanism::RsaPss(hash)) = self;
-        match hash {
-            None => Input::Raw(Vec::new()),
-            Some(Hash::Sha256) => Input::Sha256(Sha256::new()),
-            Some(Hash::Sha384) => Input::Sha384(Sha384::new()),
-            Some(Hash::Sha512) => Input::Sha512(Sha512::new()),
-        }
+        Input::new(self.hash())
     }
 
     /// What is sent to the card for the collected data.
@@ -117,6 +115,16 @@ pub(crate) enum Input {
 const MAX_RAW: usize = 1024;
 
 impl Input {
+    /// Nothing collected yet.
+    pub(crate) fn new(hash: Option<Hash>) -> Input {
+        match hash {
+            None => Input::Raw(Vec::new()),
+            Some(Hash::Sha256) => Input::Sha256(Sha256::new()),
+            Some(Hash::Sha384) => Input::Sha384(Sha384::new()),
+            Some(Hash::Sha512) => Input::Sha512(Sha512::new()),
+        }
+    }
+
     /// Adds data.
     pub(crate) fn update(&mut self, data: &[u8]) -> Result<()> {
         match self {
@@ -147,14 +155,22 @@ impl Input {
 pub(crate) fn offered(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
     TABLE
         .iter()
-        .filter(|(_, mechanism)| !(raw_only && mechanism.hashes()))
+        .filter(|(_, mechanism)| !(raw_only && mechanism.hash().is_some()))
         .filter(|(_, mechanism)| keys.iter().any(|key| key.algorithm(mechanism.scheme()).is_some()))
         .map(|(kind, _)| *kind)
         .collect()
 }
 
+/// The digest mechanisms.
+pub(crate) fn digests() -> impl Iterator<Item = CK_MECHANISM_TYPE> {
+    DIGESTS.iter().map(|(kind, _)| *kind)
+}
+
 /// Key sizes and flags of an offered mechanism.
 pub(crate) fn info(kind: CK_MECHANISM_TYPE, keys: &[&KeyProfile]) -> Result<CK_MECHANISM_INFO> {
+    if Hash::by_type(kind).is_ok() {
+        return Ok(CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST });
+    }
     let mechanism = by_type(kind)?;
     let sizes =
         keys.iter().filter(|key| key.algorithm(mechanism.scheme()).is_some()).map(|key| bits(key.kind));
@@ -171,9 +187,26 @@ pub(crate) fn info(kind: CK_MECHANISM_TYPE, keys: &[&KeyProfile]) -> Result<CK_M
 }
 
 impl Mechanism {
-    fn hashes(self) -> bool {
+    fn hash(self) -> Option<Hash> {
         let (Mechanism::Ecdsa(hash) | Mechanism::RsaPkcs(hash) | Mechanism::RsaPss(hash)) = self;
-        hash.is_some()
+        hash
+    }
+}
+
+impl Hash {
+    /// The hash function of a digest mechanism.
+    pub(crate) fn by_type(kind: CK_MECHANISM_TYPE) -> Result<Hash> {
+        let found = DIGESTS.iter().find(|(known, _)| *known == kind);
+        found.map(|(_, hash)| *hash).ok_or(Error::MechanismInvalid)
+    }
+
+    /// Bytes of a digest.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Hash::Sha256 => 32,
+            Hash::Sha384 => 48,
+            Hash::Sha512 => 64,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! card of a reader, view of a reader. The tables of sessions and slots are locked for look-ups only.
 
 mod certificate;
+mod digest;
 mod login;
 mod mechanisms;
 mod objects;
@@ -25,7 +26,7 @@ use crate::logging::Log;
 use login::Policy;
 pub(crate) use operations::Condition;
 use sessions::Sessions;
-pub(crate) use sign::{Room, Signature};
+pub(crate) use sign::{Output, Room};
 use slots::Slots;
 use source::{CardSource, ConfiguredReaders};
 

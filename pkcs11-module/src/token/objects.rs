@@ -31,7 +31,7 @@ impl Object {
         found.map(|(_, value)| value.as_slice()).ok_or(Error::AttributeTypeInvalid)
     }
 
-    /// Whether an attribute has this value; the test of C_FindObjects (clause 5.7.6).
+    /// Whether an attribute has this value; the test of C_FindObjects (clause 5.7.7).
     pub(crate) fn matches(&self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> bool {
         self.value(kind).is_ok_and(|own| own == value)
     }

@@ -2,6 +2,7 @@
 
 use cryptoki_sys::*;
 
+use super::digest::DigestOperation;
 use super::sign::SignOperation;
 use super::{Module, lock};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ pub(super) struct Operations {
     /// Handles found and not yet handed out, last first.
     pub(super) find: Option<Vec<CK_OBJECT_HANDLE>>,
     pub(super) sign: Option<SignOperation>,
+    pub(super) digest: Option<DigestOperation>,
 }
 
 /// One condition of a search.

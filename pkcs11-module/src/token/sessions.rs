@@ -122,13 +122,16 @@ impl Module {
         Ok(CK_SESSION_INFO { slotID: session.slot.id, state, flags, ulDeviceError: 0 })
     }
 
-    /// C_SessionCancel (v3.1 clause 5.6.11). Operations that are not active are passed over; nothing ever fails to be
+    /// C_SessionCancel (v3.1 clause 5.6.5). Operations that are not active are passed over; nothing ever fails to be
     /// cancelled, or Java would sign to get rid of it.
     pub(crate) fn cancel(&self, handle: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
         let session = self.session(handle)?;
         let mut operations = lock(&session.operations);
         if flags & CKF_FIND_OBJECTS != 0 {
             operations.find = None;
+        }
+        if flags & CKF_DIGEST != 0 {
+            operations.digest = None;
         }
         if flags & CKF_SIGN != 0 && operations.sign.take().is_some() {
             session.slot.reader.operation_ended(session.slot.application, handle)?;

@@ -22,13 +22,21 @@ pub(super) struct SignOperation {
     pub(super) always_authenticate: bool,
 }
 
-/// Where a signature goes: the caller's room, or `None` for a question about the length.
+/// The caller's room for an output, or `None` for a question about its length.
 pub(crate) type Room = Option<CK_ULONG>;
 
-/// A signature, or its length for a caller without room.
-pub(crate) enum Signature {
+/// A signature or digest, or its length for a caller without room.
+pub(crate) enum Output {
     Length(usize),
     Bytes(Vec<u8>),
+}
+
+impl Output {
+    /// The answer for a caller who has not given enough room; nothing is done and the operation goes on.
+    pub(super) fn length_if_short(length: usize, room: Room) -> Option<Output> {
+        let enough = room.is_some_and(|room| usize::try_from(room).is_ok_and(|room| room >= length));
+        (!enough).then_some(Output::Length(length))
+    }
 }
 
 impl Module {
@@ -83,7 +91,7 @@ impl Module {
         handle: CK_SESSION_HANDLE,
         data: impl FnOnce() -> Result<&'a [u8]>,
         room: Room,
-    ) -> Result<Signature> {
+    ) -> Result<Output> {
         let session = self.session(handle)?;
         let mut operations = lock(&session.operations);
         let active = operations.sign.as_ref().ok_or(Error::OperationNotInitialised)?;
@@ -115,7 +123,7 @@ impl Module {
     }
 
     /// C_SignFinal.
-    pub(crate) fn sign_final(&self, handle: CK_SESSION_HANDLE, room: Room) -> Result<Signature> {
+    pub(crate) fn sign_final(&self, handle: CK_SESSION_HANDLE, room: Room) -> Result<Output> {
         let session = self.session(handle)?;
         let mut operations = lock(&session.operations);
         let active = operations.sign.as_ref().ok_or(Error::OperationNotInitialised)?;
@@ -131,7 +139,7 @@ impl Module {
         session: &Session,
         operations: &mut Operations,
         last: impl FnOnce(&mut Input) -> Result<()>,
-    ) -> Result<Signature> {
+    ) -> Result<Output> {
         let SignOperation { key, mechanism, mut input, .. } =
             operations.sign.take().ok_or(Error::OperationNotInitialised)?;
         let slot = &session.slot;
@@ -141,16 +149,13 @@ impl Module {
             slot.reader.sign(slot.application, session.generation, session.handle, key.id, order)
         });
         slot.reader.operation_ended(slot.application, session.handle)?;
-        signed.map(Signature::Bytes)
+        signed.map(Output::Bytes)
     }
 }
 
 impl SignOperation {
-    /// The answer for a caller who has not given enough room; the card is not asked and the operation goes on.
-    fn too_small(&self, room: Room) -> Option<Signature> {
-        let length = self.key.kind.signature_len();
-        let enough = room.is_some_and(|room| usize::try_from(room).is_ok_and(|room| room >= length));
-        (!enough).then_some(Signature::Length(length))
+    fn too_small(&self, room: Room) -> Option<Output> {
+        Output::length_if_short(self.key.kind.signature_len(), room)
     }
 }
 

@@ -57,7 +57,10 @@ impl Snapshot {
                 model: profile.name.clone(),
                 serial: last_digits(card.iccsn()).to_owned(),
                 pin: &application.pin,
-                mechanisms: mechanisms::offered(&keys, offer.raw_only),
+                mechanisms: mechanisms::offered(&keys, offer.raw_only)
+                    .into_iter()
+                    .chain(mechanisms::digests())
+                    .collect(),
                 objects,
                 keys,
             };

@@ -87,7 +87,7 @@ impl View {
         Some(token.and_then(|token| Ok(TokenView { token, pin: self.slot(application)?.pin, generation })))
     }
 
-    /// The user logged out: handles of private objects are void, now and after the next login (clause 5.6.9).
+    /// The user logged out: handles of private objects are void, now and after the next login (clause 5.6.10).
     pub(super) fn logout(&mut self, application: Application) -> Result<()> {
         let token = match &self.contents {
             Contents::Card(snapshot) => snapshot.token(application).ok(),
