@@ -8,6 +8,7 @@ use crate::transport::TransportError;
 
 mod failures;
 mod fallback;
+mod hostile;
 mod signing;
 mod start;
 
