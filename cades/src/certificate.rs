@@ -4,6 +4,8 @@
 //! Names are compared as DER bytes: subjects of professional cards are multi-valued RDNs, and their issuers
 //! copy names without change.
 
+use std::fmt;
+
 use der::Decode;
 use der::asn1::{AnyRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use thiserror::Error;
@@ -17,7 +19,7 @@ use crate::scheme::{SchemeError, SignatureScheme};
 use crate::tlv::{Element, TlvError, tag};
 
 /// A certificate that could be read. Whether its key is usable shows when it is used.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Certificate {
     pub(crate) der: Vec<u8>,
     /// Issuer Name, DER.
@@ -62,6 +64,16 @@ pub(crate) enum CertificateError {
     Validity,
     #[error("extension {0} occurs twice")]
     RepeatedExtension(Oid),
+}
+
+/// Names and numbers of a person stay out.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("not_before", &self.not_before)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Certificate {

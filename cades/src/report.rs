@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use crate::finding::Finding;
 
-/// The facts about one signed document.
-#[derive(Debug, Clone)]
+/// The facts about one signed document. `Debug` shows no content.
+#[derive(Clone)]
 pub struct Report {
     /// The enveloped content, byte for byte as it was signed (BER segments joined).
     pub content: Vec<u8>,
@@ -25,6 +25,18 @@ pub struct Report {
     pub chain: Chain,
     /// OCSP responses carried in `SignedData.crls` (RFC 5940), each the DER of an OCSPResponse. Not evaluated.
     pub ocsp_responses: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("content_length", &self.content.len())
+            .field("signing_time", &self.signing_time)
+            .field("mathematics", &self.mathematics)
+            .field("format", &self.format)
+            .field("chain", &self.chain)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The two cryptographic checks.

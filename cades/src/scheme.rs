@@ -100,9 +100,6 @@ impl SignatureScheme {
     }
 }
 
-/// Longest PSS salt that is accepted: the longest digest (RFC 8017 clause 9.1 expects no more).
-const MAX_SALT: u8 = 64;
-
 /// RSASSA-PSS-params (RFC 4055 clause 3.1). The defaults stand for SHA-1, so all fields but the trailer
 /// have to be present.
 fn pss(identifier: &AlgorithmIdentifierRef<'_>) -> Result<SignatureScheme, SchemeError> {
@@ -118,13 +115,12 @@ fn pss(identifier: &AlgorithmIdentifierRef<'_>) -> Result<SignatureScheme, Schem
     let trailer = fields.optional(0xa3)?;
     fields.finish()?;
     let trailer_is_default = trailer.is_none_or(|trailer| trailer.body == [tag::INTEGER, 1, 1]);
-    match salt.body {
-        [length @ 0..=MAX_SALT]
-            if mask.oid == oid::RSA_MGF1 && mask_hash.oid == hash.oid() && trailer_is_default =>
-        {
-            Ok(SignatureScheme::RsaPss { hash, salt_length: usize::from(*length) })
-        }
-        _ => Err(SchemeError::PssCombination),
+    // Two bytes hold every salt that fits a key; a longer number is never added to anything.
+    let salt_length = u16::from_der(salt.raw).map_err(SchemeError::Structure)?.into();
+    if mask.oid == oid::RSA_MGF1 && mask_hash.oid == hash.oid() && trailer_is_default {
+        Ok(SignatureScheme::RsaPss { hash, salt_length })
+    } else {
+        Err(SchemeError::PssCombination)
     }
 }
 
@@ -141,6 +137,7 @@ mod tests {
     use hex_literal::hex;
 
     use super::*;
+    use crate::tlv::{element, sequence};
 
     const PSS: [u8; 67] = hex!(
         "304106092a864886f70d01010a3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108"
@@ -172,10 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pss_salt_longer_than_any_digest_is_refused() {
-        let mut long = PSS;
-        long[66] = 0x7f;
-        assert_eq!(SignatureScheme::from_identifier(&long, None), Err(SchemeError::PssCombination));
+    fn an_absurd_or_negative_pss_salt_is_refused() {
+        let head = hex!(
+            "a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d0609608648016503040201"
+            "0500"
+        );
+        let with_salt = |salt: &[u8]| {
+            let salt = element(0xa2, &[&element(tag::INTEGER, &[salt])]);
+            let oid = element(tag::OID, &[oid::RSA_PSS.as_bytes()]);
+            SignatureScheme::from_identifier(&sequence(&[&oid, &sequence(&[&head, &salt])]), None)
+        };
+        assert!(with_salt(&[0x00, 0xde]).is_ok());
+        assert!(with_salt(&[0xff]).is_err());
+        assert!(with_salt(&[0x7f; 8]).is_err());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod attributes;
 mod identifier;
 
+use std::fmt;
+
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -12,8 +14,8 @@ use crate::key::PublicKey;
 use crate::oid;
 use crate::tlv::{Element, element, sequence, set, tag};
 
-/// Everything a signature is made of, except the private key.
-#[derive(Debug, Clone, Copy)]
+/// Everything a signature is made of, except the private key. `Debug` shows no content.
+#[derive(Clone, Copy)]
 pub struct SigningRequest<'a> {
     /// The bytes to sign; enveloped exactly as they are.
     pub content: &'a [u8],
@@ -29,8 +31,7 @@ pub struct SigningRequest<'a> {
     pub ocsp_response: Option<&'a [u8]>,
 }
 
-/// A signature that lacks its value.
-#[derive(Debug)]
+/// A signature that lacks its value. `Debug` shows no content.
 pub struct Unsigned {
     algorithm: Algorithm,
     key: PublicKey,
@@ -39,6 +40,25 @@ pub struct Unsigned {
     ocsp_response: Option<Vec<u8>>,
     attributes: Vec<u8>,
     digest: Vec<u8>,
+}
+
+impl fmt::Debug for SigningRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningRequest")
+            .field("content_length", &self.content.len())
+            .field("signing_time", &self.signing_time)
+            .field("mime_type", &self.mime_type)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsigned")
+            .field("algorithm", &self.algorithm)
+            .field("content_length", &self.content.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a CMS could not be built.

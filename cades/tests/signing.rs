@@ -1,4 +1,5 @@
 //! What [`cades::prepare`] and [`cades::Unsigned::finish`] make, judged by this crate and by OpenSSL.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic in test code is the report")]
 
 mod support;
 
@@ -90,6 +91,41 @@ fn openssl_verifies(folder: &Path, cms: &[u8], ca: &[u8], name: &str, variant: &
 }
 
 #[test]
+fn what_openssl_signs_is_read_without_a_defect() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let done = Command::new("openssl").current_dir(folder.path()).args(arguments.split(' ')).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    std::fs::write(folder.path().join("in"), CONTENT).unwrap();
+    for (key, digest, padding) in [
+        ("EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "sha256", ""),
+        ("EC -pkeyopt ec_paramgen_curve:secp384r1", "sha384", ""),
+        ("RSA -pkeyopt rsa_keygen_bits:2048", "sha256", ""),
+        ("RSA -pkeyopt rsa_keygen_bits:2048", "sha512", ""),
+        ("RSA -pkeyopt rsa_keygen_bits:2048", "sha256", " -keyopt rsa_padding_mode:pss"),
+    ] {
+        openssl(&format!("genpkey -algorithm {key} -out key.pem"));
+        openssl("req -x509 -new -key key.pem -sha256 -days 2 -subj /CN=Test -out cert.pem");
+        let output = "-in in -outform DER -out out.p7s";
+        openssl(&format!(
+            "cms -sign -binary -nodetach -cades -md {digest} -signer cert.pem -inkey key.pem {output}{padding}"
+        ));
+        let cms = std::fs::read(folder.path().join("out.p7s")).unwrap();
+        let anchors = cades::TrustAnchors::from_pem(&std::fs::read(folder.path().join("cert.pem")).unwrap());
+        let now = time::OffsetDateTime::now_utc();
+        let report = verify(&cms, &anchors.unwrap(), now).unwrap();
+        assert_eq!(report.format, [], "{key} {digest}{padding}");
+        assert!(report.mathematics.content_digest, "{key} {digest}{padding}");
+        assert!(report.mathematics.signature, "{key} {digest}{padding}");
+        assert_eq!(report.content, CONTENT);
+        // A self-signed certificate is a CA's.
+        assert_eq!(report.chain, Chain::SignerIsCa);
+    }
+}
+
+#[test]
 fn the_digest_is_that_of_the_signed_attributes_as_a_set() {
     for (name, algorithm, person) in everybody() {
         let unsigned = prepare(&person.request(CONTENT)).unwrap();
@@ -124,7 +160,7 @@ fn an_embedded_ocsp_response_makes_version_5_and_comes_back() {
     let cms = person.sign(&request);
     let report = verify(&cms, &person.anchors(), NOW).unwrap();
     assert_eq!(report.format, []);
-    assert_eq!(report.ocsp_responses, [response.clone()]);
+    assert_eq!(report.ocsp_responses, std::slice::from_ref(&response));
     let other = tlv(0xa1, &[&support::oid("1.3.6.1.5.5.7.16.2"), &response]);
     let crls = tlv(0xa1, &[&other]);
     assert!(cms.windows(crls.len()).any(|window| window == crls));
@@ -166,6 +202,19 @@ fn a_signing_time_beyond_utc_time_is_refused() {
     let request =
         cades::SigningRequest { signing_time: datetime!(2050-01-01 0:00 UTC), ..person.request(CONTENT) };
     assert_eq!(prepare(&request).unwrap_err(), BuildError::SigningTime { year: 2050 });
+}
+
+#[test]
+fn nothing_prints_the_content() {
+    let person = Person::physician(Key::p256(), Key::p256());
+    let request = person.request(b"PATIENT");
+    let bytes = format!("{:?}", b"PATIENT");
+    let prepared = prepare(&request).unwrap();
+    let report = verify(&person.sign(&request), &person.anchors(), NOW).unwrap();
+    for printed in [format!("{request:?}"), format!("{prepared:?}"), format!("{report:?}")] {
+        assert!(!printed.contains(bytes.trim_matches(['[', ']'])), "{printed}");
+        assert!(!printed.contains("PATIENT"), "{printed}");
+    }
 }
 
 #[test]
