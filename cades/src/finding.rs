@@ -51,7 +51,7 @@ pub enum FindingCode {
     SeveralSignerInfos,
     /// eContentType is not id-data: something else than a document was signed. Defect.
     ContentNotData,
-    /// No signed attributes at all (ETSI EN 319 122-1 clause 4). Defect.
+    /// No signed attributes at all (ETSI EN 319 122-1 clause 6.3). Defect.
     NoSignedAttributes,
     /// Signed attributes are not in DER SET OF order (clause 5.3). Defect.
     AttributesNotSorted,

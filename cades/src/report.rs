@@ -13,7 +13,7 @@ pub struct Report {
     pub content: Vec<u8>,
     /// The signed attribute signing-time: what the signer claims. `None` when missing or unreadable.
     pub signing_time: Option<OffsetDateTime>,
-    /// The signed attribute mime-type (ETSI EN 319 122-1 clause 5.2.5).
+    /// The signed attribute mime-type (ETSI EN 319 122-1 clause 5.2.4.2).
     pub mime_type: Option<String>,
     /// The signer certificate and what it says; `None` when the CMS does not carry it.
     pub signer: Option<Signer>,
