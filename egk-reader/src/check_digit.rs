@@ -1,8 +1,8 @@
 //! Check digits of the two numbers on the card. A wrong one is reported, never refused: the card is what it is, and the
 //! caller decides.
 
-/// Whether `kvnr` is one letter and nine digits with the right check digit (annex 1 to the KVNR guideline under
-/// section 290 SGB V): the letter counts as two digits, weights 1,2,1,2,..., digit sums, modulo 10.
+/// Whether `kvnr` is one letter and nine digits with the right check digit (guideline under section 290
+/// SGB V): the letter counts as two digits, weights 1,2,1,2,..., digit sums, modulo 10.
 pub fn kvnr_is_valid(kvnr: &str) -> bool {
     let [letter, digits @ .., check] = kvnr.as_bytes() else { return false };
     if !letter.is_ascii_uppercase() || digits.len() != 8 || !check.is_ascii_digit() {

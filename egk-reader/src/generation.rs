@@ -1,4 +1,4 @@
-//! Which generation an eGK is of, from EF.Version2 (gemSpec_Karten_Fach_TIP, Tab_Karten_Fach_TIP_001): EF.Version says
+//! Which generation an eGK is of, from EF.Version2 (gemSpec_eGK_ObjSys_G2_1, EF.Version2): EF.Version says
 //! 4.0.0 on a G2 and on a G2.1 card, only EF.Version2 can tell them apart.
 
 use std::fmt;

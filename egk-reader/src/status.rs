@@ -1,4 +1,4 @@
-//! EF.StatusVD (gemSpec_eGK_Fach_VSDM, Tab_eGK_Fach_VSDM_03): whether an update of the insurance data was interrupted,
+//! EF.StatusVD (gemSpec_eGK_Fach_VSDM, storage structure of EF.StatusVD): whether an update of the insurance data was interrupted,
 //! when they were last written, and by which versions.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! How EF.PD and EF.VD frame their gzip streams (gemSpec_eGK_Fach_VSDM, Tab_eGK_Fach_VSDM_01 and _02).
+//! How EF.PD and EF.VD frame their gzip streams (gemSpec_eGK_Fach_VSDM, storage structures of both files).
 
 use super::DocumentKind;
 use crate::error::VsdError;
