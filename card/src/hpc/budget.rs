@@ -35,11 +35,11 @@ impl Hpc {
 }
 
 /// `7B { 80 number · A4 { 82 AID · 83 PIN · 95 usage · C0 count } · .. }`: the count of the first security
-/// environment, the one in use.
+/// environment, the one in use. By its lengths the German card has the count inside A4; descriptions put it behind.
 fn parse(file: &[u8]) -> Option<u32> {
     let environments = Tlv::find(file, 0x7B).ok()?;
     let first = Tlv::find(environments, 0xA4).ok()?;
-    let count = Tlv::find(first, 0xC0).ok()?;
+    let count = Tlv::find(first, 0xC0).or_else(|_| Tlv::find(environments, 0xC0)).ok()?;
     let fits = (1..=4).contains(&count.len());
     fits.then(|| count.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte)))
 }
@@ -57,6 +57,11 @@ mod tests {
                   800102 A411 8206D27600006601 830181 950108 C00101"
         );
         assert_eq!(parse(&file), Some(250));
+    }
+
+    #[test]
+    fn a_budget_behind_the_template_counts_too() {
+        assert_eq!(parse(&hex!("7B0E 800101 A406 830181 950108 C001FA")), Some(250));
     }
 
     #[test]
