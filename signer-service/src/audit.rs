@@ -13,6 +13,8 @@ use sqlx::{
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::certificate::Certificate;
+
 /// The tables, brought up to date when the trail is opened.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -66,6 +68,27 @@ pub enum AuditError {
     /// The clock is beyond what the format can say.
     #[error("audit time: {0}")]
     Time(#[from] time::error::Format),
+}
+
+impl Entry {
+    /// A success of an operation, to be completed.
+    pub fn new(request_id: String, operation: &'static str) -> Entry {
+        Entry {
+            request_id,
+            operation,
+            outcome: "OK".to_owned(),
+            certificate_issuer: None,
+            certificate_serial: None,
+            document_sha256: None,
+            remark: None,
+        }
+    }
+
+    /// Adds which certificate was used.
+    pub fn name_certificate(&mut self, certificate: &Certificate) {
+        self.certificate_issuer = Some(certificate.issuer.clone());
+        self.certificate_serial = Some(certificate.serial.clone());
+    }
 }
 
 impl AuditTrail {
@@ -126,13 +149,12 @@ mod tests {
 
     fn entry(outcome: &str) -> Entry {
         Entry {
-            request_id: "r-1".into(),
-            operation: "SignPrescription",
             outcome: outcome.into(),
             certificate_issuer: Some("CN=CA".into()),
             certificate_serial: Some("01ab".into()),
             document_sha256: Some([0xAB; 32]),
-            remark: Some("compared with the insurance card".into()),
+            remark: Some("insurance card: compared".into()),
+            ..Entry::new("r-1".into(), "SignPrescription")
         }
     }
 

@@ -34,7 +34,10 @@ pub struct Config {
     /// Where insurance cards are read.
     #[serde(default)]
     pub insurance: Insurance,
-    /// Whom to trust and how to judge.
+    /// Whom to trust.
+    #[serde(default)]
+    pub trust: Trust,
+    /// How to judge.
     #[serde(default)]
     pub verification: Verification,
     /// Sizes.
@@ -100,12 +103,19 @@ pub struct Insurance {
     pub readers: Vec<ReaderSpec>,
 }
 
-/// Trust and policy.
+/// Trust anchors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trust {
+    /// PEM files or folders of them; in the file one path or a list.
+    #[serde(deserialize_with = "one_or_several")]
+    pub anchors: Vec<PathBuf>,
+}
+
+/// What makes a verdict.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Verification {
-    /// PEM files or folders of them.
-    pub anchors: Vec<PathBuf>,
     /// Unchecked revocation keeps a signature from being VALID.
     pub require_revocation: bool,
     /// Only qualified certificates can be VALID.
@@ -210,7 +220,7 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let paths = [&mut self.listen.unix, &mut self.pkcs11.module, &mut self.audit.database];
-        for path in paths.into_iter().chain(&mut self.verification.anchors) {
+        for path in paths.into_iter().chain(&mut self.trust.anchors) {
             *path = folder.join(&*path);
         }
     }
@@ -244,7 +254,7 @@ impl Default for Insurance {
 
 impl Default for Verification {
     fn default() -> Self {
-        Verification { anchors: Vec::new(), require_revocation: true, require_qualified: true }
+        Verification { require_revocation: false, require_qualified: true }
     }
 }
 
@@ -277,6 +287,19 @@ impl LogLevel {
 fn folder_of(path: &Path) -> Result<PathBuf, ConfigError> {
     let path = path.canonicalize().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     Ok(path.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Paths {
+        One(PathBuf),
+        Several(Vec<PathBuf>),
+    }
+    Ok(match Paths::deserialize(deserializer)? {
+        Paths::One(path) => vec![path],
+        Paths::Several(paths) => paths,
+    })
 }
 
 fn reader_specs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReaderSpec>, D::Error> {
@@ -322,11 +345,11 @@ mod tests {
     fn relative_paths_count_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
-        fs::write(&path, "[pkcs11]\nmodule = '/lib/m.so'\n[verification]\nanchors = ['ca.pem']").unwrap();
+        fs::write(&path, "[pkcs11]\nmodule = '/lib/m.so'\n[trust]\nanchors = 'ca.pem'").unwrap();
         let config = Config::load(&path).unwrap();
         let folder = folder.path().canonicalize().unwrap();
         assert_eq!(config.listen.unix, folder.join("signer.sock"));
-        assert_eq!(config.verification.anchors, [folder.join("ca.pem")]);
+        assert_eq!(config.trust.anchors, [folder.join("ca.pem")]);
         assert_eq!(config.pkcs11.module, Path::new("/lib/m.so"));
     }
 

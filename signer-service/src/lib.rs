@@ -13,7 +13,18 @@
 //! | [`client`] | the client commands of the same program |
 
 pub mod audit;
+pub mod authentication;
 pub mod certificate;
+pub mod cli;
+pub mod client;
 pub mod config;
+pub mod insurance;
+pub mod listen;
+pub mod logging;
 pub mod prescription;
+pub mod server;
+pub mod service;
+pub mod signature;
+pub mod times;
 pub mod token;
+pub mod trust;

@@ -190,6 +190,9 @@ impl Tree {
 }
 
 fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, Malformed> {
+    if !is_name(start.name().into_inner()) {
+        return Err(Malformed::Syntax);
+    }
     let (namespace, name) = reader.resolver().resolve_element(start.name());
     let fhir = match namespace {
         ResolveResult::Bound(Namespace(uri)) => uri == FHIR,
@@ -199,7 +202,7 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
     let mut element = Element { name: name.into_inner().to_owned(), fhir, ..Element::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| Malformed::Syntax)?;
-        if attribute.value.contains('<') {
+        if attribute.value.contains('<') || !is_name(attribute.key.into_inner()) {
             return Err(Malformed::Syntax);
         }
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|_| Malformed::Entity)?;
@@ -220,6 +223,13 @@ fn check_declaration(declaration: &BytesDecl<'_>, offset: u64) -> Result<(), Mal
         Some(Ok(encoding)) if encoding.eq_ignore_ascii_case("utf-8") => Ok(()),
         Some(_) => Err(Malformed::Encoding),
     }
+}
+
+/// Production `Name` of XML 1.0, a little wider beyond ASCII.
+fn is_name(name: &str) -> bool {
+    let first = |c: char| c.is_alphabetic() || matches!(c, '_' | ':');
+    name.starts_with(first)
+        && name.chars().all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.' | '·'))
 }
 
 /// Production `Char` of XML 1.0.

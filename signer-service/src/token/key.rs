@@ -46,6 +46,9 @@ impl Module {
         let token = choice.token;
         check_pin(token, pin)?;
         let session = self.session(token.slot)?;
+        if !still_there(&session, choice.certificate)? {
+            return Err(TokenError::Removed);
+        }
         if token.login_required {
             self.log_in(&session, token, UserType::User, pin)?;
         }
@@ -149,6 +152,13 @@ fn check_pin(token: &TokenView, pin: Option<&AuthPin>) -> Result<(), TokenError>
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Cards share their object ids: after a swap the same id may belong to another person's key.
+fn still_there(session: &Session, chosen: &CertificateObject) -> Result<bool, TokenError> {
+    let template =
+        [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::Value(chosen.certificate.der.clone())];
+    Ok(!session.find_objects(&template)?.is_empty())
 }
 
 fn log_out(session: &Session, token: &TokenView) {

@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client;
+
+/// Signs and verifies e-prescriptions with a health professional card.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; `verify`: the signature is VALID
+  1  a fault of the service or of this machine
+  2  wrong use of the command line
+  3  the service refused the document or the request
+  4  PIN wrong, blocked, missing or not set
+  5  card or reader missing, wrong, removed or failing
+  6  the service does not answer
+  7  `verify`: the signature is INVALID
+  8  `verify`: the signature is INCONCLUSIVE";
+
+/// The commands: two for running the service, the others are clients of one that runs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service
+    Serve(ServeArgs),
+    /// Write a commented default configuration
+    Init(InitArgs),
+    /// Sign a prescription
+    Sign {
+        /// Which and how.
+        #[command(flatten)]
+        args: client::SignArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+    /// Verify a signed prescription
+    Verify {
+        /// Which.
+        #[command(flatten)]
+        args: client::VerifyArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+    /// Read an insurance card
+    ReadCard {
+        /// Which.
+        #[command(flatten)]
+        args: client::ReadCardArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+    /// Authenticate the clinician whose card is plugged in
+    Authenticate {
+        /// For whom.
+        #[command(flatten)]
+        args: client::AuthenticateArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+    /// List cards, their certificates and the readers for insurance cards
+    ListCards {
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only load everything that is configured, say what was found, and end
+    #[arg(long)]
+    pub check: bool,
+    /// Allow the plaintext TCP listener of the configuration: PINs pass in clear, for development only
+    #[arg(long)]
+    pub insecure_development: bool,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder for config.toml, made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Options of all client commands.
+#[derive(Debug, Clone, Args)]
+pub struct ConnectionArgs {
+    /// Address of the service: unix:/path, or http://127.0.0.1:port of a development service
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "HPC_SIGNER_ADDRESS",
+        default_value = "unix:/run/hpc-signer/signer.sock"
+    )]
+    pub connect: String,
+    /// Answer as JSON, errors too
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn signing_needs_one_kind_of_insurance_check() {
+        let parse = |more: &[&str]| {
+            let base = ["signer-service", "sign", "in.xml", "--out", "out.p7s"];
+            Cli::try_parse_from(base.iter().chain(more)).map(|_| ())
+        };
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--egk", "A", "--no-card", "lost"]).is_err());
+        assert!(parse(&["--egk"]).is_ok());
+        assert!(parse(&["--no-card", "lost"]).is_ok());
+        assert!(parse(&["--egk", "--pin-env", "A", "--pin-file", "b"]).is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! The client commands: each one call of the service, shown for people or as JSON.
+
+mod calls;
+mod pin;
+mod show;
+
+use std::{fs, io, path::PathBuf, process::ExitCode};
+
+use proto::v1::signer_service_client::SignerServiceClient;
+use serde_json::{Value, json};
+use thiserror::Error;
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+pub use calls::{
+    AuthenticateArgs, CardArgs, ReadCardArgs, SignArgs, VerifyArgs, authenticate, list_cards, read_card,
+    sign, verify,
+};
+pub use pin::PinSource;
+
+/// Largest answer taken: a verified CMS comes with its content.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A connection to the service.
+pub type Client = SignerServiceClient<Channel>;
+
+/// Connects to `unix:/path` or `http://host:port`.
+///
+/// # Errors
+/// Nobody answers there.
+pub async fn connect(address: &str) -> Result<Client, ClientError> {
+    let unreachable = |error: tonic::transport::Error| ClientError::Unreachable {
+        address: address.to_owned(),
+        reason: innermost(&error),
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
+    let channel = endpoint.connect().await.map_err(unreachable)?;
+    Ok(SignerServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
+}
+
+/// What a command says at its end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For people, without a line feed at the end.
+    pub text: String,
+    /// For programs.
+    pub json: Value,
+    /// 0, or what the signature is worth.
+    pub exit: Exit,
+}
+
+/// Exit codes, as `--help` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; a verified signature is VALID.
+    Success = 0,
+    /// A fault of the service or of this machine.
+    Failure = 1,
+    /// The service refused the document or the request.
+    Refused = 3,
+    /// The PIN.
+    Pin = 4,
+    /// Card or reader.
+    Card = 5,
+    /// The service does not answer.
+    Unreachable = 6,
+    /// The signature is INVALID.
+    Invalid = 7,
+    /// The signature is INCONCLUSIVE.
+    Inconclusive = 8,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command has no outcome.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody answers.
+    #[error("no service at {address}: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The service refused.
+    #[error("{}", refusal_text(.0))]
+    Refused(Box<Status>),
+    /// A file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No PIN to send.
+    #[error("PIN: {0}")]
+    Pin(String),
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        ClientError::Refused(Box::new(status))
+    }
+}
+
+impl ClientError {
+    /// The exit code of this error.
+    pub fn exit(&self) -> Exit {
+        match self {
+            ClientError::Unreachable { .. } => Exit::Unreachable,
+            ClientError::Refused(status) => exit_of(status),
+            ClientError::File { .. } => Exit::Failure,
+            ClientError::Pin(_) => Exit::Pin,
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let (reason, metadata, request_id) = match self {
+            ClientError::Refused(status) => {
+                let info = status.get_details_error_info();
+                let id = status.metadata().get(proto::REQUEST_ID).and_then(|id| id.to_str().ok());
+                (info.as_ref().map(|info| info.reason.clone()), info.map(|info| info.metadata), id)
+            }
+            _ => (None, None, None),
+        };
+        let message = match self {
+            ClientError::Refused(status) => status.message().to_owned(),
+            other => other.to_string(),
+        };
+        json!({ "error": { "reason": reason, "message": message, "metadata": metadata, "request_id": request_id } })
+    }
+}
+
+fn refusal_text(status: &Status) -> String {
+    let Some(info) = status.get_details_error_info() else {
+        return format!("{:?}: {}", status.code(), status.message());
+    };
+    let mut details: Vec<String> =
+        info.metadata.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    details.sort();
+    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+    format!("{}: {}{details}", info.reason, status.message())
+}
+
+fn exit_of(status: &Status) -> Exit {
+    let Some(info) = status.get_details_error_info() else {
+        return if status.code() == Code::Unavailable { Exit::Unreachable } else { Exit::Failure };
+    };
+    match info.reason.as_str() {
+        reason if reason.starts_with("PIN_") || reason == "NOT_LOGGED_IN" => Exit::Pin,
+        "NO_READER"
+        | "NO_CARD"
+        | "FOREIGN_CARD"
+        | "CARD_NOT_FOUND"
+        | "SEVERAL_CARDS"
+        | "CARD_REMOVED"
+        | "CARD_ERROR"
+        | "INSURANCE_UNREADABLE" => Exit::Card,
+        "SELF_CHECK_FAILED" | "AUDIT_FAILED" | "INTERNAL" | "SHUTTING_DOWN" => Exit::Failure,
+        _ => Exit::Refused,
+    }
+}
+
+/// The cause at the bottom says what is wrong; the layers above say "transport error".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
+    fs::read(path).map_err(|source| ClientError::File { path: path.to_owned(), source })
+}
+
+fn write_file(path: &std::path::Path, bytes: &[u8]) -> Result<(), ClientError> {
+    fs::write(path, bytes).map_err(|source| ClientError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn refused(reason: &str, metadata: &[(&str, &str)]) -> ClientError {
+        let metadata: HashMap<String, String> =
+            metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let details = ErrorDetails::with_error_info(reason, proto::ERROR_DOMAIN, metadata);
+        Status::with_error_details(Code::FailedPrecondition, "a sentence", details).into()
+    }
+
+    #[test]
+    fn exit_codes_tell_pin_card_and_document_apart() {
+        assert_eq!(refused("PIN_WRONG", &[]).exit(), Exit::Pin);
+        assert_eq!(refused("NO_CARD", &[]).exit(), Exit::Card);
+        assert_eq!(refused("INSURANCE_MISMATCH", &[]).exit(), Exit::Refused);
+        assert_eq!(refused("AUDIT_FAILED", &[]).exit(), Exit::Failure);
+        assert_eq!(ClientError::from(Status::unavailable("x")).exit(), Exit::Unreachable);
+    }
+
+    #[test]
+    fn a_refusal_is_shown_with_reason_and_details() {
+        let error = refused("INSURANCE_MISMATCH", &[("field", "Patient.birthDate")]);
+        assert_eq!(error.to_string(), "INSURANCE_MISMATCH: a sentence (field: Patient.birthDate)");
+        assert_eq!(error.json()["error"]["metadata"]["field"], "Patient.birthDate");
+    }
+}

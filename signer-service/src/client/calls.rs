@@ -1,0 +1,163 @@
+//! One function for each client command.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use proto::v1::{self, Verdict, sign_prescription_request::InsuranceCheck};
+
+use super::{Client, ClientError, Exit, Outcome, pin::PinSource, read_file, show, write_file};
+
+/// Which card.
+#[derive(Debug, Clone, Args)]
+pub struct CardArgs {
+    /// Use the token with this label (needed if several cards are plugged in)
+    #[arg(long, value_name = "LABEL")]
+    card: Option<String>,
+    /// Use the token whose serial number ends like this (at least four characters)
+    #[arg(long, value_name = "SUFFIX")]
+    serial: Option<String>,
+}
+
+/// `sign`
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("insurance").required(true).args(["egk", "no_card"])))]
+pub struct SignArgs {
+    /// The prescription: a FHIR bundle as XML
+    file: PathBuf,
+    /// Where the signature (CMS, DER) goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Compare with the insurance card in this reader; without a name, in the only one that holds one
+    #[arg(long, value_name = "READER", num_args = 0..=1, default_missing_value = "")]
+    egk: Option<String>,
+    /// There is no insurance card to compare with, because ... (goes into the audit record; no digits)
+    #[arg(long, value_name = "REASON")]
+    no_card: Option<String>,
+    #[command(flatten)]
+    card: CardArgs,
+    #[command(flatten)]
+    pin: PinSource,
+}
+
+/// `verify`
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// The signature: CMS with its content, DER or BER
+    file: PathBuf,
+    /// Where the signed content goes
+    #[arg(long, value_name = "FILE")]
+    content: Option<PathBuf>,
+}
+
+/// `read-card`
+#[derive(Debug, Clone, Args)]
+pub struct ReadCardArgs {
+    /// Name of the reader, or a part of it; without, the only one that holds an insurance card
+    #[arg(long, value_name = "READER", default_value = "")]
+    reader: String,
+}
+
+/// `authenticate`
+#[derive(Debug, Clone, Args)]
+pub struct AuthenticateArgs {
+    /// For whom the clinician is authenticated
+    #[arg(long, value_name = "TEXT", default_value = "signer-service authenticate")]
+    audience: String,
+    /// Where the signature over the challenge (CMS, DER) goes
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    card: CardArgs,
+    #[command(flatten)]
+    pin: PinSource,
+}
+
+/// Signs a prescription.
+///
+/// # Errors
+/// Files, PIN, or a refusal of the service.
+pub async fn sign(client: &mut Client, args: &SignArgs) -> Result<Outcome, ClientError> {
+    let prescription = read_file(&args.file)?;
+    let insurance_check = match (&args.egk, &args.no_card) {
+        (Some(reader), _) => InsuranceCheck::InsuranceCard(v1::InsuranceCard { reader: reader.clone() }),
+        (None, reason) => {
+            InsuranceCheck::NoCard(v1::NoInsuranceCard { reason: reason.clone().unwrap_or_default() })
+        }
+    };
+    let request = v1::SignPrescriptionRequest {
+        prescription,
+        card: Some(selector(&args.card)),
+        pin: args.pin.read("Signature PIN (PIN.QES)")?,
+        insurance_check: Some(insurance_check),
+    };
+    let answer = client.sign_prescription(request).await?.into_inner();
+    write_file(&args.out, &answer.cms)?;
+    let text = format!("{}\nwritten to {}", show::signed(&answer), args.out.display());
+    Ok(Outcome { text, json: show::signed_json(&answer), exit: Exit::Success })
+}
+
+/// Verifies a signature.
+///
+/// # Errors
+/// Files, or a refusal of the service.
+pub async fn verify(client: &mut Client, args: &VerifyArgs) -> Result<Outcome, ClientError> {
+    let cms = read_file(&args.file)?;
+    let answer = client.verify_signature(v1::VerifySignatureRequest { cms }).await?.into_inner();
+    if let Some(path) = &args.content {
+        write_file(path, &answer.content)?;
+    }
+    let exit = match answer.verdict() {
+        Verdict::Valid => Exit::Success,
+        Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Invalid | Verdict::Unspecified => Exit::Invalid,
+    };
+    Ok(Outcome { text: show::verified(&answer), json: show::verified_json(&answer), exit })
+}
+
+/// Reads an insurance card.
+///
+/// # Errors
+/// A refusal of the service.
+pub async fn read_card(client: &mut Client, args: &ReadCardArgs) -> Result<Outcome, ClientError> {
+    let request = v1::ReadInsuranceRequest { reader: args.reader.clone() };
+    let answer = client.read_insurance(request).await?.into_inner();
+    Ok(Outcome { text: show::insurance(&answer), json: show::insurance_json(&answer), exit: Exit::Success })
+}
+
+/// Authenticates the clinician whose card is plugged in.
+///
+/// # Errors
+/// PIN, files, or a refusal of the service.
+pub async fn authenticate(client: &mut Client, args: &AuthenticateArgs) -> Result<Outcome, ClientError> {
+    let request = v1::AuthenticateClinicianRequest {
+        card: Some(selector(&args.card)),
+        pin: args.pin.read("Card PIN (PIN.CH)")?,
+        nonce: Vec::new(),
+        audience: args.audience.clone(),
+    };
+    let answer = client.authenticate_clinician(request).await?.into_inner();
+    if let Some(path) = &args.out {
+        write_file(path, &answer.cms)?;
+    }
+    Ok(Outcome {
+        text: show::authenticated(&answer),
+        json: show::authenticated_json(&answer),
+        exit: Exit::Success,
+    })
+}
+
+/// Lists cards and readers.
+///
+/// # Errors
+/// A refusal of the service.
+pub async fn list_cards(client: &mut Client) -> Result<Outcome, ClientError> {
+    let answer = client.list_cards(v1::ListCardsRequest {}).await?.into_inner();
+    Ok(Outcome { text: show::cards(&answer), json: show::cards_json(&answer), exit: Exit::Success })
+}
+
+fn selector(card: &CardArgs) -> v1::CardSelector {
+    v1::CardSelector {
+        token_label: card.card.clone().unwrap_or_default(),
+        serial_suffix: card.serial.clone().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,124 @@
+//! The program: reads the command line, runs what it names, prints what comes of it.
+
+use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use signer_service::{
+    cli::{Cli, Command, ConnectionArgs, InitArgs, ServeArgs},
+    client::{self, ClientError, Exit, Outcome},
+    config::{self, Config},
+    logging, server,
+};
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error.into()),
+    };
+    let exit = runtime.block_on(run(command));
+    // Blocking work that is left can only be a card that does not answer.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve(args) => end(serve(args).await),
+        Command::Init(args) => end(init(&args)),
+        Command::Sign { args, connection } => {
+            let called =
+                async { client::sign(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::Verify { args, connection } => {
+            let called =
+                async { client::verify(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::ReadCard { args, connection } => {
+            let called =
+                async { client::read_card(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::Authenticate { args, connection } => {
+            let called =
+                async { client::authenticate(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::ListCards { connection } => {
+            let called = async { client::list_cards(&mut client::connect(&connection.connect).await?).await };
+            show(called.await, &connection)
+        }
+    }
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
+    let config = Config::load(&args.config)?;
+    logging::start(&config.log);
+    if !args.check {
+        server::serve(config, args.insecure_development).await?;
+        return Ok(None);
+    }
+    let found = server::check(config).await?;
+    let socket = found.socket.display();
+    Ok(Some(format!(
+        "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}",
+        found.module, found.tokens
+    )))
+}
+
+fn init(args: &InitArgs) -> anyhow::Result<Option<String>> {
+    use std::io::Write;
+    fs::create_dir_all(&args.dir).with_context(|| args.dir.display().to_string())?;
+    let path = args.dir.join("config.toml");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| path.display().to_string())?;
+    file.write_all(config::DEFAULT_TEXT.as_bytes())?;
+    Ok(Some(format!("written: {}", path.display())))
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr)] // the place where the program talks
+fn show(result: Result<Outcome, ClientError>, connection: &ConnectionArgs) -> ExitCode {
+    match result {
+        Ok(outcome) if connection.json => {
+            println!("{:#}", outcome.json);
+            outcome.exit.into()
+        }
+        Ok(outcome) => {
+            println!("{}", outcome.text);
+            outcome.exit.into()
+        }
+        Err(error) => {
+            if connection.json {
+                println!("{:#}", error.json());
+            }
+            eprintln!("signer-service: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+#[allow(clippy::print_stdout)] // the place where the program talks
+fn end(result: anyhow::Result<Option<String>>) -> ExitCode {
+    match result {
+        Ok(text) => {
+            if let Some(text) = text {
+                println!("{text}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error),
+    }
+}
+
+#[allow(clippy::print_stderr)] // the place where the program talks
+fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("signer-service: {error:#}");
+    Exit::Failure.into()
+}

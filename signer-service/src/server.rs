@@ -1,0 +1,195 @@
+//! The running service: everything loaded, listening, and an orderly end.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use proto::v1::signer_service_server::SignerServiceServer;
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::transport::server::Router;
+
+use crate::{
+    audit::{AuditError, AuditTrail},
+    config::Config,
+    insurance::InsuranceReaders,
+    listen::{ListenError, PrivateSocket},
+    service::{Signer, State},
+    token::{Module, TokenError},
+    trust::{self, TrustError},
+};
+
+/// Room in a message beside the document.
+const MESSAGE_OVERHEAD: usize = 64 * 1024;
+
+/// How long connections may take to end once the service was asked to stop. Calls at work are always finished.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why the service cannot run.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The trust anchors.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The PKCS#11 module.
+    #[error(transparent)]
+    Module(#[from] TokenError),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The Unix socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The development listener.
+    #[error("{address}: {source}")]
+    Tcp {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Plaintext TCP is configured, but not asked for at the start.
+    #[error(
+        "listen.insecure_tcp is configured: start with --insecure-development if PINs may pass in plaintext"
+    )]
+    InsecureNotAllowed,
+    /// Signals or sockets of the runtime.
+    #[error("runtime: {0}")]
+    Runtime(#[from] std::io::Error),
+    /// The gRPC server.
+    #[error("gRPC server: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The description of the contract.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// What a check of the configuration found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Name and version of the PKCS#11 module.
+    pub module: String,
+    /// Tokens that are plugged in now.
+    pub tokens: usize,
+    /// Where the service would listen.
+    pub socket: PathBuf,
+}
+
+/// Loads everything that is configured, without listening.
+///
+/// # Errors
+/// The first part that cannot be used.
+pub async fn check(config: Config) -> Result<Checked, ServerError> {
+    let socket = config.listen.unix.clone();
+    let state = load(config).await?;
+    let checked = Checked {
+        module: state.module.description()?,
+        tokens: state.module.tokens().map(|tokens| tokens.len()).unwrap_or(0),
+        socket,
+    };
+    state.audit.close().await;
+    state.module.close();
+    Ok(checked)
+}
+
+/// Serves until SIGTERM or SIGINT, then finishes what was accepted.
+///
+/// # Errors
+/// A part that cannot be used, or a listener that breaks.
+pub async fn serve(config: Config, insecure_development: bool) -> Result<(), ServerError> {
+    if config.listen.insecure_tcp.is_some() && !insecure_development {
+        return Err(ServerError::InsecureNotAllowed);
+    }
+    let (path, tcp) = (config.listen.unix.clone(), config.listen.insecure_tcp);
+    let (socket, listener) = PrivateSocket::bind(&path)?;
+    let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
+    let state = load(config).await?;
+    tracing::info!(module = state.module.description()?, socket = %path.display(), "ready");
+    let signer = Signer::new(state);
+    let router = router(&signer, largest).await?;
+    let ending = ending()?;
+
+    let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);
+    let on_unix = router.clone().serve_with_incoming_shutdown(unix, ended(ending.clone()));
+    let serving = async {
+        let Some(address) = tcp else { return Ok(on_unix.await?) };
+        tracing::warn!(%address, "plaintext TCP is open: for development only");
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| ServerError::Tcp { address, source })?;
+        let tcp = TcpListenerStream::new(listener);
+        tokio::try_join!(on_unix, router.serve_with_incoming_shutdown(tcp, ended(ending.clone())))?;
+        Ok::<(), ServerError>(())
+    };
+    tokio::select! {
+        result = serving => result?,
+        () = overdue(ending.clone()) => tracing::warn!("connections that did not end are dropped"),
+    }
+    drop(socket);
+    tracing::info!("finishing accepted calls");
+    if let Some(state) = signer.finish().await {
+        state.audit.close().await;
+        state.module.close();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn load(config: Config) -> Result<State, ServerError> {
+    let anchors = trust::load(&config.trust.anchors)?;
+    if config.trust.anchors.is_empty() {
+        tracing::warn!("no trust anchors are configured: no signature will be VALID");
+    }
+    Ok(State {
+        anchors,
+        module: Module::load(&config.pkcs11.module)?,
+        readers: InsuranceReaders::new(&config.insurance.readers),
+        audit: AuditTrail::open(&config.audit.database).await?,
+        config,
+    })
+}
+
+/// The signing service, health and reflection.
+async fn router(signer: &Signer, largest: usize) -> Result<Router, ServerError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<SignerServiceServer<Signer>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let service = SignerServiceServer::new(signer.clone()).max_decoding_message_size(largest);
+    Ok(tonic::transport::Server::builder()
+        .add_service(service)
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+/// Turns true at the first SIGTERM or SIGINT.
+fn ending() -> Result<watch::Receiver<bool>, ServerError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (end, ending) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        let _ = end.send(true);
+    });
+    Ok(ending)
+}
+
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and then nobody can ask to stop any other way.
+    let _ = ending.wait_for(|end| *end).await;
+}
+
+async fn overdue(ending: watch::Receiver<bool>) {
+    ended(ending).await;
+    tokio::time::sleep(GRACE).await;
+}

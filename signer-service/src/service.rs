@@ -1,0 +1,257 @@
+//! The gRPC calls. Each has a file that says what it does in which order; this one gives them what they share: the
+//! state of the service, a request id, a log line, and the turn from [`Refusal`] to status.
+
+mod authenticate;
+mod cards;
+mod convert;
+mod insurance;
+mod refusal;
+mod sign;
+mod verify;
+
+use std::{future::Future, sync::Arc, time::Instant};
+
+use cades::TrustAnchors;
+use proto::v1::{self, signer_service_server::SignerService};
+use secrecy::SecretString;
+use tokio::sync::RwLock;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tracing::Instrument;
+
+pub use refusal::Refusal;
+
+use crate::{
+    audit::{AuditTrail, Entry},
+    config::Config,
+    insurance::InsuranceReaders,
+    token::{CertificateObject, Choice, Module, Purpose, Queue, Selector, TokenView, choose},
+};
+
+/// What all calls work with.
+pub struct State {
+    /// The cards.
+    pub module: Module,
+    /// The readers of insurance cards.
+    pub readers: InsuranceReaders,
+    /// Whom to trust.
+    pub anchors: TrustAnchors,
+    /// The record of what was done.
+    pub audit: AuditTrail,
+    /// The configuration.
+    pub config: Config,
+}
+
+/// The service behind the contract.
+#[derive(Clone)]
+pub struct Signer {
+    state: Arc<State>,
+    /// Held for reading by each call at work. A call goes on when its caller hangs up: what a card signed is recorded.
+    working: Arc<RwLock<()>>,
+}
+
+impl Signer {
+    /// A service over this state.
+    pub fn new(state: State) -> Signer {
+        Signer { state: Arc::new(state), working: Arc::default() }
+    }
+
+    /// Waits until no call is at work and gives the state back, if nobody else holds the service.
+    pub async fn finish(self) -> Option<State> {
+        drop(self.working.write().await);
+        Arc::into_inner(self.state)
+    }
+
+    /// Runs a call on a task of its own and answers it.
+    async fn answer<Q, A, F>(
+        &self,
+        call: &'static str,
+        request: Request<Q>,
+        work: impl FnOnce(Arc<State>, String, Q) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, Refusal>> + Send + 'static,
+        A: Send + 'static,
+    {
+        let id = request_id(request.metadata());
+        let span = tracing::info_span!("request", %id, call);
+        let working = Arc::clone(&self.working).read_owned().await;
+        let work = work(Arc::clone(&self.state), id.clone(), request.into_inner());
+        let begun = Instant::now();
+        let task = tokio::spawn(
+            async move {
+                let result = work.await;
+                drop(working);
+                result
+            }
+            .instrument(span.clone()),
+        );
+        let result = task.await.unwrap_or(Err(Refusal::Internal("the call did not finish")));
+        let milliseconds = begun.elapsed().as_millis();
+        let mut answer = span.in_scope(|| match result {
+            Ok(answer) => {
+                tracing::info!(milliseconds, "done");
+                Ok(Response::new(answer))
+            }
+            Err(refusal) => {
+                tracing::warn!(milliseconds, reason = refusal.reason(), "refused: {refusal}");
+                Err(refusal.status())
+            }
+        });
+        let metadata = match &mut answer {
+            Ok(response) => response.metadata_mut(),
+            Err(status) => status.metadata_mut(),
+        };
+        if let Ok(value) = id.parse() {
+            metadata.insert(proto::REQUEST_ID, value);
+        }
+        answer
+    }
+}
+
+#[tonic::async_trait]
+impl SignerService for Signer {
+    async fn sign_prescription(
+        &self,
+        request: Request<v1::SignPrescriptionRequest>,
+    ) -> Result<Response<v1::SignPrescriptionResponse>, Status> {
+        self.answer("SignPrescription", request, sign::call).await
+    }
+
+    async fn verify_signature(
+        &self,
+        request: Request<v1::VerifySignatureRequest>,
+    ) -> Result<Response<v1::VerifySignatureResponse>, Status> {
+        self.answer("VerifySignature", request, verify::call).await
+    }
+
+    async fn read_insurance(
+        &self,
+        request: Request<v1::ReadInsuranceRequest>,
+    ) -> Result<Response<v1::ReadInsuranceResponse>, Status> {
+        self.answer("ReadInsurance", request, insurance::call).await
+    }
+
+    async fn authenticate_clinician(
+        &self,
+        request: Request<v1::AuthenticateClinicianRequest>,
+    ) -> Result<Response<v1::AuthenticateClinicianResponse>, Status> {
+        self.answer("AuthenticateClinician", request, authenticate::call).await
+    }
+
+    async fn list_cards(
+        &self,
+        request: Request<v1::ListCardsRequest>,
+    ) -> Result<Response<v1::ListCardsResponse>, Status> {
+        self.answer("ListCards", request, cards::call).await
+    }
+}
+
+/// The caller's request id if it is harmless, else a fresh one.
+fn request_id(metadata: &MetadataMap) -> String {
+    let given = metadata.get(proto::REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=64).contains(&given.len()) && given.bytes().all(harmless) {
+        given.to_owned()
+    } else {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+/// Runs blocking work - cards, readers, long computations - off the threads that serve connections.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let span = tracing::Span::current();
+    let joined = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    joined.map_err(|_| Refusal::Internal("a step did not finish"))
+}
+
+/// The PIN as PKCS#11 wants it. The message's own copy is wiped when it is dropped here.
+fn secret(pin: Option<v1::Pin>) -> Option<SecretString> {
+    pin.map(|pin| SecretString::from(pin.value.as_str()))
+}
+
+fn selector(card: Option<v1::CardSelector>) -> Result<Selector, Refusal> {
+    let card = card.unwrap_or_default();
+    if !card.serial_suffix.is_empty() && card.serial_suffix.chars().count() < 4 {
+        return Err(Refusal::BadRequest { field: "card.serial_suffix", problem: "at least four characters" });
+    }
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    Ok(Selector { token_label: given(card.token_label), serial_suffix: given(card.serial_suffix) })
+}
+
+/// A chosen certificate that can go from thread to thread.
+struct Chosen {
+    token: TokenView,
+    certificate: CertificateObject,
+    queue: Queue,
+}
+
+impl Chosen {
+    fn new(module: &Module, choice: &Choice<'_>) -> Chosen {
+        Chosen {
+            queue: module.queue(choice.token),
+            token: choice.token.clone(),
+            certificate: choice.certificate.clone(),
+        }
+    }
+
+    fn choice(&self) -> Choice<'_> {
+        Choice { token: &self.token, certificate: &self.certificate }
+    }
+}
+
+/// The token and certificate for a purpose, under the caller's selection and the configuration.
+async fn find_key(state: &Arc<State>, selector: Selector, purpose: Purpose) -> Result<Chosen, Refusal> {
+    let state = Arc::clone(state);
+    blocking(move || {
+        let configured = match purpose {
+            Purpose::Signature => &state.config.signing,
+            Purpose::Authentication => &state.config.authentication,
+        };
+        let tokens = state.module.tokens()?;
+        let choice = choose(&tokens, &selector, configured, purpose)?;
+        Ok(Chosen::new(&state.module, &choice))
+    })
+    .await?
+}
+
+/// Records an attempt that failed. The caller gets the refusal in any case: nothing was handed out.
+async fn record_refusal(state: &State, mut entry: Entry, refusal: &Refusal) {
+    entry.outcome = refusal.reason().to_owned();
+    if let Err(error) = state.audit.record(&entry, time::OffsetDateTime::now_utc()).await {
+        tracing::error!(%error, "a refusal could not be recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(given: &str) -> String {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(proto::REQUEST_ID, given.parse().unwrap());
+        request_id(&metadata)
+    }
+
+    #[test]
+    fn a_harmless_request_id_is_kept() {
+        assert_eq!(id_for("ward-3.2026_11"), "ward-3.2026_11");
+    }
+
+    #[test]
+    fn other_request_ids_are_replaced() {
+        for given in ["", "a b", "a\u{7f}", "x".repeat(65).as_str(), "../etc"] {
+            let Ok(value) = given.parse() else { continue };
+            let mut metadata = MetadataMap::new();
+            metadata.insert(proto::REQUEST_ID, value);
+            assert_eq!(request_id(&metadata).len(), 36, "{given:?}");
+        }
+        assert_eq!(request_id(&MetadataMap::new()).len(), 36);
+    }
+
+    #[test]
+    fn a_serial_number_of_less_than_four_characters_selects_nothing() {
+        let card = v1::CardSelector { serial_suffix: "123".into(), ..Default::default() };
+        assert!(matches!(selector(Some(card)), Err(Refusal::BadRequest { field: "card.serial_suffix", .. })));
+        assert!(selector(None).unwrap().token_label.is_none());
+    }
+}

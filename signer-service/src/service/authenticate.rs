@@ -1,0 +1,160 @@
+//! AuthenticateClinician: challenge, PIN, signature of the authentication key, check, record.
+
+use std::sync::Arc;
+
+use proto::v1;
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::{Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use crate::{
+    audit::Entry,
+    authentication::{self, Proof},
+    signature::{self, SignatureError},
+    times::Steps,
+    token::{Purpose, Selector},
+};
+
+/// Shortest nonce of a caller, and length of the service's own.
+const NONCE: usize = 32;
+
+struct Order {
+    selector: Selector,
+    pin: Option<SecretString>,
+    nonce: Vec<u8>,
+    challenge: Vec<u8>,
+}
+
+struct Done {
+    algorithm: cades::Algorithm,
+    raw: Vec<u8>,
+    proof: Proof,
+}
+
+pub(super) async fn call(
+    state: Arc<State>,
+    request_id: String,
+    request: v1::AuthenticateClinicianRequest,
+) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
+    let mut entry = Entry::new(request_id, "AuthenticateClinician");
+    let mut answer = match attempt(&state, request, &mut entry).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            record_refusal(&state, entry, &refusal).await;
+            return Err(refusal);
+        }
+    };
+    answer.audit_sequence =
+        state.audit.record(&entry, OffsetDateTime::now_utc()).await.map_err(Refusal::Audit)?;
+    Ok(answer)
+}
+
+async fn attempt(
+    state: &Arc<State>,
+    request: v1::AuthenticateClinicianRequest,
+    entry: &mut Entry,
+) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
+    let mut steps = Steps::start();
+    let order = read_request(request)?;
+    let (nonce, challenge) = (order.nonce.clone(), order.challenge.clone());
+    let chosen = find_key(state, order.selector.clone(), Purpose::Authentication).await?;
+    let certificate = chosen.certificate.certificate.clone();
+    entry.name_certificate(&certificate);
+    steps.done("find key");
+    let (done, used) = use_key(state, chosen, order).await?;
+    steps.extend(used);
+    Ok(v1::AuthenticateClinicianResponse {
+        certificate: Some(convert::certificate(&certificate)),
+        signed_bytes: challenge,
+        nonce,
+        algorithm: signature::algorithm_name(done.algorithm).to_owned(),
+        signature_der: done.proof.signature_der,
+        signature_raw: done.raw,
+        profession_oids: done.proof.profession_oids,
+        telematik_id: done.proof.telematik_id.unwrap_or_default(),
+        chain: convert::chain(&done.proof.chain).into(),
+        times: convert::steps(&steps),
+        audit_sequence: 0,
+        cms: done.proof.cms,
+    })
+}
+
+fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, Refusal> {
+    let refuse = |field, problem| Err(Refusal::BadRequest { field, problem });
+    let pin = secret(request.pin.take());
+    if request.audience.chars().count() > 200 || request.audience.chars().any(char::is_control) {
+        return refuse("audience", "at most 200 characters, no control characters");
+    }
+    let nonce = match request.nonce.len() {
+        0 => {
+            let mut nonce = vec![0; NONCE];
+            getrandom::fill(&mut nonce).map_err(|_| Refusal::Internal("no random numbers"))?;
+            nonce
+        }
+        NONCE..=256 => request.nonce,
+        _ => return refuse("nonce", "32 to 256 bytes, or none"),
+    };
+    let challenge = authentication::challenge(&request.audience, &nonce);
+    Ok(Order { selector: selector(request.card)?, pin, nonce, challenge })
+}
+
+async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Done, Steps), Refusal> {
+    let mut steps = Steps::start();
+    let turn = Arc::clone(&chosen.queue).lock_owned().await;
+    steps.done("wait for the card");
+    let state = Arc::clone(state);
+    blocking(move || {
+        let certificate = &chosen.certificate.certificate;
+        let algorithm = cades::Algorithm::for_certificate(&certificate.der)
+            .map_err(|error| SignatureError::Build(error.into()))?;
+        let digest = authentication::digest(algorithm, &order.challenge);
+        let key_label = state.config.authentication.key_label.as_deref();
+        let choice = chosen.choice();
+        let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Authentication)?;
+        steps.done("PIN");
+        let raw = key.sign(algorithm, &digest)?;
+        steps.done("card signature");
+        drop(key);
+        drop(turn);
+        steps.done("lock the card");
+        let now = OffsetDateTime::now_utc();
+        let proof =
+            authentication::verify(&order.challenge, certificate, algorithm, &raw, &state.anchors, now)?;
+        steps.done("verification");
+        Ok((Done { algorithm, raw, proof }, steps))
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(nonce: Vec<u8>, audience: &str) -> Result<Order, Refusal> {
+        read_request(v1::AuthenticateClinicianRequest {
+            nonce,
+            audience: audience.into(),
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn the_service_makes_a_nonce_of_32_bytes_and_never_the_same() {
+        let (first, second) = (order(vec![], "a").unwrap(), order(vec![], "a").unwrap());
+        assert_eq!(first.nonce.len(), 32);
+        assert_ne!(first.nonce, second.nonce);
+    }
+
+    #[test]
+    fn short_and_long_nonces_are_refused() {
+        for length in [1, 31, 257] {
+            assert!(matches!(order(vec![7; length], ""), Err(Refusal::BadRequest { field: "nonce", .. })));
+        }
+        assert_eq!(order(vec![7; 256], "").unwrap().nonce.len(), 256);
+    }
+
+    #[test]
+    fn an_audience_cannot_add_lines_to_the_challenge() {
+        assert!(matches!(order(vec![], "a\nb"), Err(Refusal::BadRequest { field: "audience", .. })));
+    }
+}

@@ -1,0 +1,236 @@
+//! Every way a call can be refused, and the one table that turns it into a gRPC status.
+
+use std::collections::HashMap;
+
+use cades::ParseError;
+use proto::v1::Reason;
+use thiserror::Error;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    audit::AuditError,
+    insurance::InsuranceError,
+    prescription::{Difference, NotAPrescription, XmlError},
+    signature::SignatureError,
+    token::TokenError,
+};
+
+/// Why a call was refused. Texts are for people and hold no value of a patient, a clinician or a card.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// A field of the request.
+    #[error("{field}: {problem}")]
+    BadRequest {
+        /// Path of the field in the request message.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Larger than configured.
+    #[error("the document has {got} bytes, at most {limit} are taken")]
+    TooLarge {
+        /// Bytes taken.
+        limit: usize,
+        /// Bytes received.
+        got: usize,
+    },
+    /// Not XML.
+    #[error("the prescription is malformed: {0}")]
+    Malformed(#[from] XmlError),
+    /// Not a prescription.
+    #[error("the document is not a prescription: {0}")]
+    NotAPrescription(#[from] NotAPrescription),
+    /// Another patient's card.
+    #[error(transparent)]
+    Mismatch(#[from] Difference),
+    /// The insurance card.
+    #[error(transparent)]
+    Insurance(#[from] InsuranceError),
+    /// The health professional card.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The making of the signature, beyond the card.
+    #[error(transparent)]
+    Signature(SignatureError),
+    /// Not a CMS.
+    #[error(transparent)]
+    NotCms(#[from] ParseError),
+    /// The audit trail.
+    #[error("the result could not be recorded and is not handed out")]
+    Audit(#[source] AuditError),
+    /// A fault of the service.
+    #[error("internal fault: {0}")]
+    Internal(&'static str),
+}
+
+impl From<SignatureError> for Refusal {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Token(error) => Refusal::Token(error),
+            other => Refusal::Signature(other),
+        }
+    }
+}
+
+/// A row of the table: status code, reason, metadata.
+type Row = (Code, Reason, Vec<(&'static str, String)>);
+
+impl Refusal {
+    /// Name of the reason, as in `google.rpc.ErrorInfo` and in the audit trail.
+    pub fn reason(&self) -> &'static str {
+        reason_name(self.row().1)
+    }
+
+    /// The gRPC status with its machine-readable detail.
+    pub fn status(&self) -> Status {
+        let (code, reason, metadata) = self.row();
+        let metadata: HashMap<String, String> =
+            metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let details = ErrorDetails::with_error_info(reason_name(reason), proto::ERROR_DOMAIN, metadata);
+        Status::with_error_details(code, self.to_string(), details)
+    }
+
+    fn row(&self) -> Row {
+        use Code::{FailedPrecondition, Internal, InvalidArgument, ResourceExhausted, Unavailable};
+        match self {
+            Refusal::BadRequest { field, .. } => {
+                (InvalidArgument, Reason::BadRequest, vec![("field", (*field).to_owned())])
+            }
+            Refusal::TooLarge { limit, got } => {
+                let sizes = vec![("limit_bytes", limit.to_string()), ("got_bytes", got.to_string())];
+                (ResourceExhausted, Reason::TooLarge, sizes)
+            }
+            Refusal::Malformed(error) => {
+                (InvalidArgument, Reason::MalformedPrescription, vec![("offset", error.offset.to_string())])
+            }
+            Refusal::NotAPrescription(rule) => {
+                (InvalidArgument, Reason::NotAPrescription, vec![("rule", rule.code().to_owned())])
+            }
+            Refusal::Mismatch(difference) => {
+                (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])
+            }
+            Refusal::Insurance(error) => insurance_row(error),
+            Refusal::Token(error) | Refusal::Signature(SignatureError::Token(error)) => token_row(error),
+            Refusal::Signature(SignatureError::Build(_)) => {
+                (FailedPrecondition, Reason::KeyNotUsable, vec![("code", "CERTIFICATE".to_owned())])
+            }
+            Refusal::Signature(SignatureError::SelfCheck(_)) => (Internal, Reason::SelfCheckFailed, vec![]),
+            Refusal::NotCms(_) => (InvalidArgument, Reason::NotCms, vec![]),
+            Refusal::Audit(_) => (Unavailable, Reason::AuditFailed, vec![]),
+            Refusal::Internal(_) => (Internal, Reason::Internal, vec![]),
+        }
+    }
+}
+
+fn insurance_row(error: &InsuranceError) -> Row {
+    use Code::{Aborted, FailedPrecondition, NotFound, Unavailable};
+    match error {
+        InsuranceError::NoReader => (Unavailable, Reason::NoReader, vec![]),
+        InsuranceError::Name { count: 0 } => (NotFound, Reason::CardNotFound, vec![]),
+        InsuranceError::Name { count } | InsuranceError::Several { count } => {
+            (FailedPrecondition, Reason::SeveralCards, vec![("count", count.to_string())])
+        }
+        InsuranceError::NoCard => (FailedPrecondition, Reason::NoCard, vec![]),
+        InsuranceError::Foreign => (FailedPrecondition, Reason::ForeignCard, vec![]),
+        InsuranceError::Removed => (Aborted, Reason::CardRemoved, vec![]),
+        InsuranceError::Card(text) => (Unavailable, Reason::CardError, vec![("code", text.clone())]),
+        InsuranceError::Data(error) => {
+            (FailedPrecondition, Reason::InsuranceUnreadable, vec![("code", error.to_string())])
+        }
+    }
+}
+
+fn token_row(error: &TokenError) -> Row {
+    use Code::{Aborted, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unavailable};
+    match error {
+        TokenError::Load { reason, .. } => (Unavailable, Reason::CardError, vec![("code", reason.clone())]),
+        TokenError::NoReader => (Unavailable, Reason::NoReader, vec![]),
+        TokenError::NoCard => (FailedPrecondition, Reason::NoCard, vec![]),
+        TokenError::ForeignCard => (FailedPrecondition, Reason::ForeignCard, vec![]),
+        TokenError::NotFound => (NotFound, Reason::CardNotFound, vec![]),
+        TokenError::Several { count } => {
+            (FailedPrecondition, Reason::SeveralCards, vec![("count", count.to_string())])
+        }
+        TokenError::NoKey { purpose, .. } => {
+            (FailedPrecondition, Reason::NoKey, vec![("purpose", (*purpose).to_owned())])
+        }
+        TokenError::KeyNotUsable(code) => {
+            (FailedPrecondition, Reason::KeyNotUsable, vec![("code", code.clone())])
+        }
+        TokenError::PinRequired => (InvalidArgument, Reason::PinRequired, vec![]),
+        TokenError::PinFormat => (InvalidArgument, Reason::PinFormat, vec![]),
+        TokenError::PinIncorrect(tries) => {
+            (Unauthenticated, Reason::PinWrong, vec![("tries", tries.code().to_owned())])
+        }
+        TokenError::PinBlocked => (FailedPrecondition, Reason::PinBlocked, vec![]),
+        TokenError::PinNotSet => (FailedPrecondition, Reason::PinNotSet, vec![]),
+        TokenError::PinEntryCancelled => (Aborted, Reason::PinEntryCancelled, vec![]),
+        TokenError::NotLoggedIn => (Unauthenticated, Reason::NotLoggedIn, vec![]),
+        TokenError::Removed => (Aborted, Reason::CardRemoved, vec![]),
+        TokenError::Module(error) => {
+            (Unavailable, Reason::CardError, vec![("code", error.code().to_owned())])
+        }
+    }
+}
+
+fn reason_name(reason: Reason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("REASON_").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{prescription::Malformed, token::Tries};
+
+    fn shown(refusal: Refusal) -> (Code, String, HashMap<String, String>) {
+        let status = refusal.status();
+        let info = status.get_error_details().error_info().unwrap().clone();
+        assert_eq!(info.domain, "hpc.signer.v1");
+        (status.code(), info.reason, info.metadata)
+    }
+
+    #[test]
+    fn a_mismatch_names_the_field_and_no_value() {
+        let (code, reason, metadata) = shown(Difference { field: "Patient.name.family" }.into());
+        assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "INSURANCE_MISMATCH"));
+        assert_eq!(metadata["field"], "Patient.name.family");
+    }
+
+    #[test]
+    fn a_wrong_pin_tells_what_is_known_of_the_tries() {
+        let (code, reason, metadata) = shown(TokenError::PinIncorrect(Tries::Final).into());
+        assert_eq!((code, reason.as_str()), (Code::Unauthenticated, "PIN_WRONG"));
+        assert_eq!(metadata["tries"], "final");
+    }
+
+    #[test]
+    fn card_troubles_are_told_apart() {
+        let reasons: Vec<String> = [
+            Refusal::from(TokenError::PinBlocked),
+            TokenError::PinNotSet.into(),
+            TokenError::Removed.into(),
+            TokenError::NoReader.into(),
+            TokenError::NoCard.into(),
+            TokenError::ForeignCard.into(),
+        ]
+        .into_iter()
+        .map(|refusal| shown(refusal).1)
+        .collect();
+        assert_eq!(
+            reasons,
+            ["PIN_BLOCKED", "PIN_NOT_SET", "CARD_REMOVED", "NO_READER", "NO_CARD", "FOREIGN_CARD"]
+        );
+    }
+
+    #[test]
+    fn sizes_and_places_are_machine_readable() {
+        let (code, _, metadata) = shown(Refusal::TooLarge { limit: 10, got: 11 });
+        assert_eq!(code, Code::ResourceExhausted);
+        assert_eq!((metadata["limit_bytes"].as_str(), metadata["got_bytes"].as_str()), ("10", "11"));
+        let (code, _, metadata) = shown(XmlError { offset: 17, reason: Malformed::Syntax }.into());
+        assert_eq!(code, Code::InvalidArgument);
+        assert_eq!(metadata["offset"], "17");
+    }
+}

@@ -1,0 +1,229 @@
+//! SignPrescription: check, compare, unlock, sign, verify, record, hand out - in this order, so that a PIN is spent
+//! only on a document that may be signed, and nothing leaves unverified or unrecorded.
+
+use std::sync::Arc;
+
+use proto::v1::{self, sign_prescription_request::InsuranceCheck};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use crate::{
+    audit::Entry,
+    prescription::{self, Finding, Prescription},
+    signature::{self, Signed},
+    times::Steps,
+    token::{Purpose, Selector},
+};
+
+/// A request whose fields are in order.
+struct Order {
+    content: Vec<u8>,
+    selector: Selector,
+    pin: Option<SecretString>,
+    check: InsuranceCheck,
+}
+
+/// What became of it.
+struct Done {
+    signed: Signed,
+    signer: v1::Certificate,
+    findings: Vec<v1::Finding>,
+}
+
+pub(super) async fn call(
+    state: Arc<State>,
+    request_id: String,
+    request: v1::SignPrescriptionRequest,
+) -> Result<v1::SignPrescriptionResponse, Refusal> {
+    let mut steps = Steps::start();
+    let hash: [u8; 32] = Sha256::digest(&request.prescription).into();
+    let mut entry = Entry { document_sha256: Some(hash), ..Entry::new(request_id, "SignPrescription") };
+    let done = match attempt(&state, request, &mut entry, &mut steps).await {
+        Ok(done) => done,
+        Err(refusal) => {
+            record_refusal(&state, entry, &refusal).await;
+            return Err(refusal);
+        }
+    };
+    let audit_sequence =
+        state.audit.record(&entry, OffsetDateTime::now_utc()).await.map_err(Refusal::Audit)?;
+    steps.done("audit record");
+    Ok(v1::SignPrescriptionResponse {
+        cms: done.signed.cms,
+        signer: Some(done.signer),
+        signing_time: Some(convert::timestamp(done.signed.signing_time)),
+        findings: done.findings,
+        times: convert::steps(&steps),
+        algorithm: signature::algorithm_name(done.signed.algorithm).to_owned(),
+        prescription_sha256: hash.to_vec(),
+        audit_sequence,
+    })
+}
+
+async fn attempt(
+    state: &Arc<State>,
+    request: v1::SignPrescriptionRequest,
+    entry: &mut Entry,
+    steps: &mut Steps,
+) -> Result<Done, Refusal> {
+    let order = read_request(request, state.config.limits.prescription_bytes)?;
+    let (order, mut findings) = rules(order).await?;
+    steps.done("rules");
+    let (order, compared) = compare(state, order).await?;
+    entry.remark = Some(match &order.check {
+        InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
+        InsuranceCheck::NoCard(statement) => format!("insurance card: none: {}", statement.reason),
+    });
+    findings.extend(compared);
+    steps.done("insurance card");
+
+    let chosen = find_key(state, order.selector.clone(), Purpose::Signature).await?;
+    let certificate = chosen.certificate.certificate.clone();
+    entry.name_certificate(&certificate);
+    steps.done("find key");
+    let (signed, unlocked) = use_key(state, chosen, order).await?;
+    steps.extend(unlocked);
+    let mut findings: Vec<v1::Finding> = findings.iter().map(convert::remark).collect();
+    if signed.chain != cades::Chain::Ok {
+        findings.push(convert::untrusted(&signed.chain));
+    }
+    Ok(Done { signer: convert::certificate(&certificate), signed, findings })
+}
+
+fn read_request(mut request: v1::SignPrescriptionRequest, limit: usize) -> Result<Order, Refusal> {
+    let refuse = |field, problem| Err(Refusal::BadRequest { field, problem });
+    let pin = secret(request.pin.take());
+    let got = request.prescription.len();
+    if got == 0 {
+        return refuse("prescription", "is missing");
+    }
+    if got > limit {
+        return Err(Refusal::TooLarge { limit, got });
+    }
+    let Some(check) = request.insurance_check.take() else {
+        return refuse("insurance_check", "choose insurance_card, or no_card with a reason");
+    };
+    if let InsuranceCheck::NoCard(statement) = &check {
+        check_reason(&statement.reason)?;
+    }
+    Ok(Order {
+        content: std::mem::take(&mut request.prescription),
+        selector: selector(request.card.take())?,
+        pin,
+        check,
+    })
+}
+
+/// The reason goes into the audit trail, which holds no insurance number and no date of a patient.
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    let problem = if reason.trim().is_empty() {
+        "say why there is no insurance card"
+    } else if reason.chars().count() > 200 {
+        "at most 200 characters"
+    } else if reason.chars().any(|c| c.is_numeric() || c.is_control()) {
+        "no digits: nothing that identifies a patient is recorded"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::BadRequest { field: "no_card.reason", problem })
+}
+
+async fn rules(order: Order) -> Result<(Order, Vec<Finding>), Refusal> {
+    blocking(move || {
+        let findings = Prescription::parse(&order.content)?.check()?;
+        Ok((order, findings))
+    })
+    .await?
+}
+
+async fn compare(state: &Arc<State>, order: Order) -> Result<(Order, Vec<Finding>), Refusal> {
+    let InsuranceCheck::InsuranceCard(card) = &order.check else { return Ok((order, Vec::new())) };
+    let reader = card.reader.clone();
+    let state = Arc::clone(state);
+    blocking(move || {
+        let (_, record) = state.readers.read(&reader)?;
+        let prescription = Prescription::parse(&order.content)?;
+        let findings = prescription::compare(&prescription, &record.personal, &record.coverage)?;
+        Ok((order, findings))
+    })
+    .await?
+}
+
+/// From the card's turn to the verified CMS.
+async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Signed, Steps), Refusal> {
+    let mut steps = Steps::start();
+    let turn = Arc::clone(&chosen.queue).lock_owned().await;
+    steps.done("wait for the card");
+    let state = Arc::clone(state);
+    blocking(move || {
+        let certificate = &chosen.certificate.certificate;
+        let key_label = state.config.signing.key_label.as_deref();
+        let choice = chosen.choice();
+        let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Signature)?;
+        steps.done("PIN");
+        let cms = signature::sign(&key, certificate, &order.content, OffsetDateTime::now_utc())?;
+        steps.done("card signature");
+        drop(key);
+        drop(turn);
+        steps.done("lock the card");
+        let now = OffsetDateTime::now_utc();
+        let signed = signature::self_check(cms, certificate, &order.content, &state.anchors, now)?;
+        steps.done("verification");
+        Ok((signed, steps))
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> v1::SignPrescriptionRequest {
+        let no_card = v1::NoInsuranceCard { reason: "the patient's card is being replaced".into() };
+        v1::SignPrescriptionRequest {
+            prescription: b"<Bundle/>".to_vec(),
+            card: None,
+            pin: Some(v1::Pin { value: "123456".into() }),
+            insurance_check: Some(InsuranceCheck::NoCard(no_card)),
+        }
+    }
+
+    fn refused_field(change: impl FnOnce(&mut v1::SignPrescriptionRequest)) -> &'static str {
+        let mut request = request();
+        change(&mut request);
+        match read_request(request, 100) {
+            Err(Refusal::BadRequest { field, .. }) => field,
+            Err(other) => panic!("{other}"),
+            Ok(_) => "none",
+        }
+    }
+
+    fn with_reason(reason: &str) -> impl FnOnce(&mut v1::SignPrescriptionRequest) {
+        let statement = v1::NoInsuranceCard { reason: reason.to_owned() };
+        move |request| request.insurance_check = Some(InsuranceCheck::NoCard(statement))
+    }
+
+    #[test]
+    fn one_kind_of_insurance_check_must_be_chosen() {
+        assert_eq!(refused_field(|_| ()), "none");
+        assert_eq!(refused_field(|request| request.insurance_check = None), "insurance_check");
+    }
+
+    #[test]
+    fn a_reason_is_needed_and_holds_no_numbers() {
+        assert_eq!(refused_field(with_reason(" ")), "no_card.reason");
+        assert_eq!(refused_field(with_reason("lost by X110400001")), "no_card.reason");
+        assert_eq!(refused_field(with_reason(&"x".repeat(201))), "no_card.reason");
+        assert_eq!(refused_field(with_reason("a\nb")), "no_card.reason");
+    }
+
+    #[test]
+    fn an_empty_prescription_is_a_bad_request_and_a_large_one_too_large() {
+        assert_eq!(refused_field(|request| request.prescription.clear()), "prescription");
+        let mut large = request();
+        large.prescription = vec![b' '; 101];
+        assert!(matches!(read_request(large, 100), Err(Refusal::TooLarge { limit: 100, got: 101 })));
+    }
+}

@@ -1,0 +1,93 @@
+//! Loads the trust anchors from PEM files and folders.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use cades::{AnchorError, TrustAnchors};
+use thiserror::Error;
+
+/// Why anchors cannot be loaded.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    /// A file or folder cannot be read.
+    #[error("trust anchors {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file holds no usable certificates.
+    #[error("trust anchors {path}: {source}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AnchorError,
+    },
+}
+
+/// Reads all anchors: files as they are, of folders the files `*.pem` and `*.crt`.
+///
+/// # Errors
+/// The first path that cannot be used.
+pub fn load(paths: &[PathBuf]) -> Result<TrustAnchors, TrustError> {
+    let mut pem = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            let read = fs::read(&file).map_err(|source| TrustError::Read { path: file.clone(), source })?;
+            // Read once alone, so that an error names its file.
+            TrustAnchors::from_pem(&read).map_err(|source| TrustError::Content { path: file, source })?;
+            pem.extend(read);
+            pem.push(b'\n');
+        }
+    }
+    if pem.is_empty() {
+        return Ok(TrustAnchors::default());
+    }
+    let path = paths.first().cloned().unwrap_or_default();
+    TrustAnchors::from_pem(&pem).map_err(|source| TrustError::Content { path, source })
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, TrustError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let refuse = |source| TrustError::Read { path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(refuse)? {
+        let file = entry.map_err(refuse)?.path();
+        if file.extension().is_some_and(|extension| extension == "pem" || extension == "crt") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = load(&["/nowhere/ca.pem".into()]).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("note.txt"), "ignored").unwrap();
+        fs::write(folder.path().join("broken.pem"), "no certificate").unwrap();
+        let error = load(&[folder.path().to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("broken.pem"), "{error}");
+    }
+
+    #[test]
+    fn no_paths_mean_no_anchors() {
+        assert!(load(&[]).is_ok());
+    }
+}
