@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
         for (profile, objects) in
-            [(ProfileName::HpcP384, 21), (ProfileName::HbaG21, 59), (ProfileName::EgkG21, 70)]
+            [(ProfileName::HpcP384, 22), (ProfileName::HbaG21, 59), (ProfileName::EgkG21, 70)]
         {
             let layout = layout(profile).unwrap();
             let count =

@@ -72,7 +72,7 @@ pub(super) fn summary(image: &CardImage) -> Summary {
                 reference: format!("{:02X}", password.reference),
                 state: match (password.secret, image.password(password).transport) {
                     (Secret::SharedWith(_), _) | (_, Transport::Regular) => "regular",
-                    (_, Transport::Transport) => "transport",
+                    (_, Transport::Protected) => "transport",
                     (_, Transport::Empty) => "empty",
                 },
                 enabled: image.is_enabled(password),

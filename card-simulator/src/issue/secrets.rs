@@ -65,7 +65,7 @@ impl Secrets {
             let value = value.map(|pin| if protected { pin.get(..min - 1).unwrap_or(pin) } else { pin });
             let transport = match value {
                 None => Transport::Empty,
-                Some(_) if protected => Transport::Transport,
+                Some(_) if protected => Transport::Protected,
                 Some(_) => Transport::Regular,
             };
             if let Some(value) = value {

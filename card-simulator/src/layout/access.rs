@@ -151,20 +151,6 @@ impl AccessRules {
     pub(crate) fn knows_environment(&self, number: u8) -> bool {
         self.sets.iter().any(|set| set.environment == Some(number))
     }
-
-    /// Every rule of an interface in a security environment of the activated object.
-    #[cfg(test)]
-    pub(crate) fn walk(
-        &self,
-        interface: Interface,
-        environment: u8,
-    ) -> impl Iterator<Item = (Operation, &Condition)> {
-        self.sets
-            .iter()
-            .filter(move |s| s.interface == interface && s.active && s.environment == Some(environment))
-            .flat_map(|set| &set.rules)
-            .flat_map(|(operations, condition)| operations.iter().map(move |o| (*o, condition)))
-    }
 }
 
 /// Access rules as a profile file writes them: `["READ: ALW", "UPDATE WRITE: PWD(01)"]` per interface, life

@@ -115,7 +115,8 @@ pub(crate) enum Secret {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Transport {
     /// A transport value one digit shorter than the minimum must be changed first.
-    Transport,
+    #[serde(rename = "transport")]
+    Protected,
     /// No value yet.
     Empty,
     /// An ordinary password.

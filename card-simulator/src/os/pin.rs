@@ -26,7 +26,7 @@ impl Card {
             return Ok(Sw::VERIFICATION_DISABLED.into());
         }
         Ok(match self.image.password(password).transport {
-            Transport::Transport => Sw::TRANSPORT_PIN,
+            Transport::Protected => Sw::TRANSPORT_PIN,
             Transport::Empty => Sw::EMPTY_PIN,
             Transport::Regular => Sw::tries_left(self.image.tries(password)),
         }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use der::{Decode, DecodePem, Encode, EncodePem};
 use pkcs8::LineEnding;
@@ -18,7 +18,7 @@ use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
-use x509_cert::time::Validity;
+use x509_cert::time::{Time, Validity};
 
 use super::{PkiError, extensions, subject};
 use crate::crypto::PrivateKey;
@@ -185,7 +185,10 @@ fn build(shape: Shape, key: &PrivateKey, signer: &PrivateKey, days: u32) -> Resu
     let mut serial = [0u8; 16];
     getrandom::fill(&mut serial).map_err(|error| PkiError::Encoding(error.to_string()))?;
     serial[0] = serial[0] & 0x7F | 0x40;
-    let validity = Validity::from_now(DAY * days)?;
+    // Clocks of relying parties may be behind.
+    let start = SystemTime::now().checked_sub(DAY).unwrap_or(SystemTime::UNIX_EPOCH);
+    let end = start + DAY * days;
+    let validity = Validity::new(Time::try_from(start)?, Time::try_from(end)?);
     let public = SubjectPublicKeyInfoOwned::from_der(&key.public_der()?)?;
     let builder = CertificateBuilder::new(shape, SerialNumber::new(&serial)?, validity, public)?;
     Ok(match signer {

@@ -1,0 +1,10 @@
+//! The card's behaviour as a program sees it: commands in, status words out.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is the report")]
+
+mod cards;
+mod channels;
+mod pins;
+mod signatures;
+mod socket;
+mod strictness;
