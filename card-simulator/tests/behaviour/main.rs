@@ -4,7 +4,9 @@
 
 mod cards;
 mod channels;
+mod insurance;
 mod pins;
 mod signatures;
 mod socket;
 mod strictness;
+mod virtual_reader;
