@@ -52,13 +52,13 @@ pub enum TokenError {
     #[error("the PIN has not the length or the characters the card expects")]
     PinFormat,
     /// The card counted a wrong PIN.
-    #[error("the PIN is wrong")]
+    #[error("the PIN is wrong{0}")]
     PinIncorrect(Tries),
     /// No try is left.
     #[error("the PIN is blocked")]
     PinBlocked,
     /// Transport PIN, or no PIN yet.
-    #[error("the PIN has to be set first")]
+    #[error("the card has no PIN of its holder yet (transport PIN): it has to be set first")]
     PinNotSet,
     /// Cancelled or timed out at the key pad.
     #[error("PIN entry was cancelled or timed out")]
@@ -74,10 +74,10 @@ pub enum TokenError {
     Module(ModuleError),
 }
 
-/// What the module knows of the tries that are left.
+/// What the module knows of the tries that are left. PKCS#11 has flags for it, not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tries {
-    /// Fewer than the card allows.
+    /// Fewer than the card allows, but more than one.
     Low,
     /// One.
     Final,
@@ -108,6 +108,17 @@ impl Tries {
             Tries::None => "none",
             Tries::Unknown => "unknown",
         }
+    }
+}
+
+impl std::fmt::Display for Tries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Tries::Low => "; at least 2 tries are left",
+            Tries::Final => "; one try is left",
+            Tries::None => "; no try is left, it is blocked now",
+            Tries::Unknown => "",
+        })
     }
 }
 

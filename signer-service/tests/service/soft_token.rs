@@ -1,0 +1,254 @@
+//! The built service on a soft token: signatures judged by OpenSSL, refusals by their reason.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use crate::support::{BOTH, Desk, Key, NO_CARD, P384, PIN, RSA, fixture, json};
+use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
+
+#[test]
+fn a_prescription_signed_with_p384_verifies_with_openssl() {
+    let desk = Desk::with(&BOTH);
+    let output = desk.sign("prescription.xml", PIN);
+    let said = json(&output);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said["algorithm"], "ecdsa-with-SHA384");
+    assert_eq!(said["audit_sequence"], 1);
+    assert_eq!(said["findings"], serde_json::json!([]));
+    assert_eq!(desk.openssl_content(&["-cades"]), fs::read(fixture("prescription.xml")).unwrap());
+}
+
+#[test]
+fn a_prescription_signed_with_rsa_pss_verifies_with_openssl() {
+    let desk = Desk::with(&[Key { kind: RSA, usage: "nonRepudiation", label: "C.HP.QES.R2048" }]);
+    let output = desk.sign("prescription.xml", PIN);
+    assert!(output.status.success(), "{}", json(&output));
+    assert_eq!(json(&output)["algorithm"], "RSASSA-PSS-SHA256");
+    assert_eq!(desk.openssl_content(&["-cades"]), fs::read(fixture("prescription.xml")).unwrap());
+}
+
+#[test]
+fn the_verdict_follows_the_policy() {
+    let desk = Desk::configured(&BOTH, "[verification]\nrequire_qualified = false\n");
+    desk.sign("prescription.xml", PIN);
+    let verify = |name: &str| {
+        let mut verify = desk.client_command(&["verify", "--json"]);
+        verify.arg(desk.path(name)).arg("--content").arg(desk.path("out.xml")).output().unwrap()
+    };
+    let output = verify("out.p7s");
+    assert_eq!(output.status.code(), Some(0), "{}", json(&output));
+    assert_eq!((&json(&output)["verdict"], &json(&output)["chain"]), (&"VALID".into(), &"OK".into()));
+    assert_eq!(fs::read(desk.path("out.xml")).unwrap(), fs::read(fixture("prescription.xml")).unwrap());
+
+    let mut changed = fs::read(desk.path("out.p7s")).unwrap();
+    let at = changed.windows(4).position(|window| window == b"1964").unwrap();
+    changed[at] = b'2';
+    fs::write(desk.path("changed.p7s"), changed).unwrap();
+    let output = verify("changed.p7s");
+    assert_eq!(output.status.code(), Some(7), "{}", json(&output));
+    assert_eq!(json(&output)["mathematics"]["content_digest"], false);
+
+    fs::write(desk.path("nothing.p7s"), "nothing").unwrap();
+    assert_eq!(json(&verify("nothing.p7s"))["error"]["reason"], "NOT_CMS");
+}
+
+#[test]
+fn refusals_have_reasons_and_exit_codes() {
+    let desk = Desk::configured(&BOTH, "[limits]\nprescription_bytes = 4096\n");
+    let text = fs::read_to_string(fixture("prescription.xml")).unwrap();
+    let cases = [
+        (text.clone(), "99999999", "PIN_WRONG", 4),
+        (text.clone(), "1", "PIN_FORMAT", 4),
+        (text.clone(), "", "PIN_REQUIRED", 4),
+        (text[..200].to_owned(), PIN, "MALFORMED_PRESCRIPTION", 3),
+        (format!("<!DOCTYPE a>{text}"), PIN, "MALFORMED_PRESCRIPTION", 3),
+        (text.replace("document", "batch"), PIN, "NOT_A_PRESCRIPTION", 3),
+        (text.replace("<!--patient-->", &" ".repeat(4096)), PIN, "TOO_LARGE", 3),
+        (String::new(), PIN, "BAD_REQUEST", 3),
+    ];
+    for (content, pin, reason, exit) in cases {
+        fs::write(desk.path("case.xml"), content).unwrap();
+        let output = desk.sign("case.xml", pin);
+        assert_eq!(json(&output)["error"]["reason"], reason);
+        assert_eq!(output.status.code(), Some(exit), "{reason}");
+        assert!(!desk.path("out.p7s").exists(), "{reason}");
+    }
+    assert!(desk.sign("prescription.xml", PIN).status.success(), "a refusal left something behind");
+}
+
+#[test]
+fn an_insurance_card_without_a_reader_is_told() {
+    let desk = Desk::with(&BOTH);
+    let mut sign =
+        desk.client_command(&["sign", "--egk", "--json", "--pin-env", "TEST_PIN", "--out", "/nowhere"]);
+    let output = sign.arg(desk.path("prescription.xml")).env("TEST_PIN", PIN).output().unwrap();
+    assert_eq!(json(&output)["error"]["reason"], "NO_READER");
+    assert_eq!(output.status.code(), Some(5));
+}
+
+#[test]
+fn cards_and_keys_are_chosen_or_told_missing() {
+    let desk = Desk::with(&BOTH);
+    let list = json(&desk.client_command(&["list-cards", "--json"]).output().unwrap());
+    let certificates = list["tokens"][0]["certificates"].as_array().unwrap();
+    let roles = |role: &str| -> Vec<&str> {
+        let with_role = certificates.iter().filter(|object| object[role] == true);
+        with_role.map(|object| object["label"].as_str().unwrap()).collect()
+    };
+    assert_eq!(roles("signs_prescriptions"), ["C.HP.QES.E384"]);
+    assert_eq!(roles("authenticates"), ["C.HP.AUT.E384"]);
+    assert_eq!(list["tokens"][0]["serial_suffix"].as_str().unwrap().len(), 4);
+
+    let mut sign = desk.client_command(&[
+        "sign",
+        "--card",
+        "other",
+        "--json",
+        "--pin-env",
+        "TEST_PIN",
+        "--out",
+        "/nowhere",
+    ]);
+    let output = sign.arg(desk.path("prescription.xml")).args(NO_CARD).env("TEST_PIN", PIN).output().unwrap();
+    assert_eq!(json(&output)["error"]["reason"], "CARD_NOT_FOUND");
+
+    let without = Desk::with(&[Key { kind: P384, usage: "digitalSignature", label: "C.HP.AUT.E384" }]);
+    assert_eq!(json(&without.sign("prescription.xml", PIN))["error"]["reason"], "NO_KEY");
+}
+
+#[test]
+fn a_clinician_is_authenticated_by_a_signature_openssl_can_check() {
+    let desk = Desk::with(&BOTH);
+    let mut command =
+        desk.client_command(&["authenticate", "--json", "--audience", "https://clinic.example"]);
+    command.arg("--out").arg(desk.path("out.p7s")).args(["--pin-env", "TEST_PIN"]).env("TEST_PIN", PIN);
+    let said = json(&command.output().unwrap());
+    assert_eq!((&said["chain"], &said["algorithm"]), (&"OK".into(), &"ecdsa-with-SHA384".into()), "{said}");
+    let nonce = said["nonce"].as_str().unwrap();
+    assert_eq!(nonce.len(), 64);
+    let challenge = format!("HPC Signer clinician authentication v1\nhttps://clinic.example\n{nonce}\n");
+    assert_eq!(said["signed_bytes"], challenge);
+    assert_eq!(desk.openssl_content(&[]), challenge.as_bytes());
+
+    // The bare signature is the same one.
+    fs::write(desk.path("challenge"), challenge).unwrap();
+    fs::write(desk.path("bare"), hex::decode(said["signature_der"].as_str().unwrap()).unwrap()).unwrap();
+    fs::write(desk.path("aut.der"), hex::decode(said["certificate"]["der"].as_str().unwrap()).unwrap())
+        .unwrap();
+    desk.tool(
+        "openssl",
+        &["x509", "-inform", "DER", "-in", "aut.der", "-pubkey", "-noout", "-out", "aut.pub"],
+    );
+    desk.tool("openssl", &["dgst", "-sha384", "-verify", "aut.pub", "-signature", "bare", "challenge"]);
+    assert_eq!(said["signature_raw"].as_str().unwrap().len(), 2 * 96);
+}
+
+#[tokio::test]
+async fn each_use_of_a_key_leaves_one_row_and_no_row_means_no_signature() {
+    let desk = Desk::with(&BOTH);
+    assert!(desk.sign("prescription.xml", PIN).status.success());
+    desk.sign("prescription.xml", "99999999");
+    let options = SqliteConnectOptions::new().filename(desk.path("audit.db"));
+    let mut database = options.connect().await.unwrap();
+    let rows = sqlx::query(
+        "SELECT sequence, outcome, certificate_issuer, document_sha256, remark FROM audit ORDER BY sequence",
+    )
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    let outcomes: Vec<String> = rows.iter().map(|row| row.get(1)).collect();
+    assert_eq!(outcomes, ["OK", "PIN_WRONG"]);
+    assert_eq!(rows[0].get::<String, _>(2), "CN=Test-CA");
+    assert_eq!(rows[0].get::<String, _>(3).len(), 64);
+    assert_eq!(rows[0].get::<String, _>(4), "insurance card: none: the test has no insurance card");
+
+    sqlx::query("DROP TABLE audit").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let output = desk.sign("prescription.xml", PIN);
+    assert_eq!(json(&output)["error"]["reason"], "AUDIT_FAILED");
+    assert!(!desk.path("out.p7s").exists());
+}
+
+#[test]
+fn signatures_asked_for_at_the_same_time_are_all_made() {
+    let desk = Desk::with(&BOTH);
+    let clients: Vec<_> = (0..8)
+        .map(|index| {
+            let out = desk.path(&format!("{index}.p7s"));
+            let mut sign = desk.client_command(&["sign", "--pin-env", "TEST_PIN"]);
+            sign.arg(desk.path("prescription.xml")).arg("--out").arg(&out).args(NO_CARD).env("TEST_PIN", PIN);
+            sign.stdout(Stdio::null());
+            (out, sign.spawn().unwrap())
+        })
+        .collect();
+    for (out, mut client) in clients {
+        assert!(client.wait().unwrap().success());
+        assert!(out.exists());
+    }
+}
+
+#[test]
+fn the_most_verbose_log_shows_neither_pin_nor_patient() {
+    let desk = Desk::with(&BOTH);
+    desk.sign("prescription.xml", PIN);
+    desk.sign("prescription.xml", "86420975");
+    fs::write(desk.path("case.xml"), "<Bundle><name value='Musterstädt'/>").unwrap();
+    desk.sign("case.xml", PIN);
+    let log = desk.log();
+    assert!(log.contains("PIN_WRONG") && log.contains("request{id="), "{log}");
+    for secret in [PIN, "86420975", "X110400001", "Musterst", "1964-11-03", "no insurance card"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[test]
+fn a_second_service_leaves_the_first_alone_and_a_stopped_one_cleans_up() {
+    let mut desk = Desk::with(&BOTH);
+    let second = desk.serve_command(&[]).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another service"));
+    assert!(desk.sign("prescription.xml", PIN).status.success());
+
+    let id = desk.service().id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(desk.service().wait().unwrap().success(), "{}", desk.log());
+    assert!(!desk.path("s.sock").exists());
+    let output = desk.sign("prescription.xml", PIN);
+    assert_eq!(output.status.code(), Some(6));
+}
+
+#[test]
+fn plaintext_tcp_needs_the_flag_and_then_serves() {
+    let desk = Desk::with(&BOTH);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = fs::read_to_string(desk.path("config.toml")).unwrap();
+    let config = config.replace("\"s.sock\"", &format!("\"tcp.sock\"\ninsecure_tcp = \"127.0.0.1:{port}\""));
+    fs::write(desk.path("config.toml"), config.replace("[trust]", "[audit]\ndatabase = \"tcp.db\"\n[trust]"))
+        .unwrap();
+    let refused = desk.serve_command(&[]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--insecure-development"));
+
+    let mut service = desk.serve_command(&["--insecure-development"]).stderr(Stdio::null()).spawn().unwrap();
+    let listed = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let mut list = desk.client_command(&["list-cards", "--connect", &format!("http://127.0.0.1:{port}")]);
+        list.output().unwrap().status.success()
+    });
+    let _ = service.kill();
+    let _ = service.wait();
+    assert!(listed);
+}
+
+#[test]
+fn check_loads_everything_and_says_what_it_found() {
+    let desk = Desk::with(&BOTH);
+    let good = desk.serve_command(&["--check"]).output().unwrap();
+    let said = String::from_utf8_lossy(&good.stdout);
+    assert!(good.status.success() && said.contains("tokens: 1"), "{said}");
+    fs::write(desk.path("ca.pem"), "no certificate").unwrap();
+    let bad = desk.serve_command(&["--check"]).output().unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("ca.pem"));
+}

@@ -1,0 +1,192 @@
+//! A soft token with keys made by OpenSSL, and the built service on it as a process of its own: a PKCS#11 module can be
+//! loaded once per process only.
+
+use std::{
+    fs::{self, File},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// Debian's SoftHSM.
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// PIN of the token.
+pub(crate) const PIN: &str = "40917263";
+/// The client's way to say that there is no insurance card.
+pub(crate) const NO_CARD: [&str; 2] = ["--no-card", "the test has no insurance card"];
+
+/// A kind of key and the certificate extension that says what it is for.
+pub(crate) struct Key {
+    /// `genpkey` options.
+    pub(crate) kind: &'static str,
+    /// keyUsage of the certificate.
+    pub(crate) usage: &'static str,
+    /// Label of key and certificate.
+    pub(crate) label: &'static str,
+}
+
+pub(crate) const P384: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-384";
+pub(crate) const RSA: &str = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+/// A signature and an authentication key, as a card has them.
+pub(crate) const BOTH: [Key; 2] = [
+    Key { kind: P384, usage: "nonRepudiation", label: "C.HP.QES.E384" },
+    Key { kind: P384, usage: "digitalSignature", label: "C.HP.AUT.E384" },
+];
+
+/// A folder with a token, a CA and a running service; it ends with this value.
+pub(crate) struct Desk {
+    folder: TempDir,
+    service: Option<Child>,
+}
+
+impl Desk {
+    /// A service on a token with these keys.
+    pub(crate) fn with(keys: &[Key]) -> Desk {
+        Desk::configured(keys, "")
+    }
+
+    /// The same with further lines of configuration.
+    pub(crate) fn configured(keys: &[Key], further: &str) -> Desk {
+        let mut desk = Desk { folder: tempfile::tempdir().unwrap(), service: None };
+        desk.make_token(keys);
+        let text = format!(
+            "[listen]\nunix = \"s.sock\"\n[pkcs11]\nmodule = \"{MODULE}\"\n[insurance]\nreaders = []\n[trust]\nanchors = \
+             \"ca.pem\"\n{further}"
+        );
+        fs::write(desk.path("config.toml"), text).unwrap();
+        desk.start();
+        desk
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The `serve` command with the environment of this desk.
+    pub(crate) fn serve_command(&self, further: &[&str]) -> Command {
+        let mut serve = self.client_command(&["serve", "--config"]);
+        serve.arg(self.path("config.toml")).args(further);
+        serve.env("SOFTHSM2_CONF", self.path("softhsm2.conf")).env("RUST_LOG", "trace");
+        serve
+    }
+
+    /// A client command with the address of this desk's service.
+    pub(crate) fn client_command(&self, arguments: &[&str]) -> Command {
+        let mut client = Command::new(env!("CARGO_BIN_EXE_signer-service"));
+        client.args(arguments).env("HPC_SIGNER_ADDRESS", format!("unix:{}", self.path("s.sock").display()));
+        client
+    }
+
+    /// Signs a file of this desk with a PIN; the signature goes to `out.p7s`.
+    pub(crate) fn sign(&self, file: &str, pin: &str) -> Output {
+        let _ = fs::remove_file(self.path("out.p7s"));
+        let mut sign = self.client_command(&["sign"]);
+        sign.arg(self.path(file)).arg("--out").arg(self.path("out.p7s")).args(NO_CARD);
+        sign.args(["--json", "--pin-env", "TEST_PIN"]).env("TEST_PIN", pin).output().unwrap()
+    }
+
+    /// Verifies `out.p7s` with OpenSSL and answers the content.
+    pub(crate) fn openssl_content(&self, extra: &[&str]) -> Vec<u8> {
+        let verify = [
+            "cms", "-verify", "-binary", "-purpose", "any", "-inform", "DER", "-in", "out.p7s", "-CAfile",
+            "ca.pem",
+        ];
+        self.tool("openssl", &[&verify[..], &["-out", "content"], extra].concat());
+        fs::read(self.path("content")).unwrap()
+    }
+
+    /// The service's log so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("service.log")).unwrap()
+    }
+
+    /// The running service.
+    pub(crate) fn service(&mut self) -> &mut Child {
+        self.service.as_mut().unwrap()
+    }
+
+    /// Runs a program in the folder; it has to succeed.
+    pub(crate) fn tool(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{program} {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &said
+    }
+
+    fn start(&mut self) {
+        let log = File::create(self.path("service.log")).unwrap();
+        self.service = Some(self.serve_command(&[]).stderr(log).spawn().unwrap());
+        let patience = Instant::now() + Duration::from_secs(30);
+        while UnixStream::connect(self.path("s.sock")).is_err() {
+            let ended = self.service().try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < patience,
+                "the service does not listen: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn make_token(&self, keys: &[Key]) {
+        let words = |program: &str, line: &str| self.tool(program, &line.split(' ').collect::<Vec<_>>());
+        fs::create_dir(self.path("tokens")).unwrap();
+        let tokens = self.path("tokens");
+        fs::write(self.path("softhsm2.conf"), format!("directories.tokendir = {}\n", tokens.display()))
+            .unwrap();
+        words("softhsm2-util", &format!("--init-token --free --label card --pin {PIN} --so-pin 12345678"));
+        words("openssl", &format!("genpkey {P384} -out ca.key"));
+        words("openssl", "req -x509 -new -key ca.key -days 30 -subj /CN=Test-CA -out ca.pem");
+        for (index, key) in keys.iter().enumerate() {
+            let (id, label) = (format!("{:02}", index + 1), key.label);
+            let extensions = format!("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,{}\n", key.usage);
+            fs::write(self.path("extensions"), extensions).unwrap();
+            words("openssl", &format!("genpkey {} -out key.pem", key.kind));
+            words("openssl", "req -new -key key.pem -subj /CN=Holder -out request.csr");
+            words(
+                "openssl",
+                "x509 -req -in request.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile extensions -outform DER \
+                 -out certificate.der",
+            );
+            words(
+                "softhsm2-util",
+                &format!("--import key.pem --token card --label {label} --id {id} --pin {PIN}"),
+            );
+            words(
+                "pkcs11-tool",
+                &format!(
+                    "--module {MODULE} --login --pin {PIN} --write-object certificate.der --type cert --id {id} --label {label}"
+                ),
+            );
+        }
+        fs::copy(fixture("prescription.xml"), self.path("prescription.xml")).unwrap();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(service) = &mut self.service {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
+    }
+}
+
+/// A file of this crate.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The JSON a client command printed.
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&output.stderr)))
+}
