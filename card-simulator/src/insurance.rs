@@ -245,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn the_invented_person_has_valid_check_digits_and_umlauts_of_one_byte() {
+        let insured = Patient::default().insured();
+        let digits = |text: &str| text.chars().filter_map(|c| c.to_digit(10)).collect::<Vec<_>>();
+        let sum = |digits: &[u32], weights: [u32; 2]| {
+            let products = digits.iter().zip(weights.iter().cycle()).map(|(d, w)| d * w);
+            products.map(|p| p / 10 + p % 10).sum::<u32>() % 10
+        };
+        let letter = u32::from(insured.kvnr.as_bytes()[0] - b'A' + 1);
+        let number = [vec![letter / 10, letter % 10], digits(&insured.kvnr)].concat();
+        assert_eq!(sum(&number[..10], [1, 2]), number[10]);
+        let payer = digits(&insured.payer_id);
+        assert_eq!(sum(&payer[2..8], [2, 1]), payer[8]);
+        assert!(Patient::default().personal.windows(8).any(|w| w == b"\xDCbermuth"));
+    }
+
+    #[test]
     fn names_are_read_from_the_documents() {
         let insured = Patient::default().insured();
         assert_eq!(insured.surname, "Übermuth-Groß");

@@ -89,7 +89,9 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
     signals.forever().next();
     for card in &mut cards {
         card.plugs.clear();
-        println!("{}: {} commands", card.directory.display(), card.slot.commands());
+        // Whoever read our output may be gone by now.
+        let counted = format!("{}: {} commands", card.directory.display(), card.slot.commands());
+        let _ = writeln!(std::io::stdout(), "{counted}");
     }
     Ok(())
 }

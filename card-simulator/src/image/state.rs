@@ -85,5 +85,8 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Imag
     let mut options = OpenOptions::new();
     let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&next).map_err(io)?;
     file.write_all(&text).and_then(|()| file.sync_data()).map_err(io)?;
-    std::fs::rename(&next, path).map_err(io)
+    std::fs::rename(&next, path).map_err(io)?;
+    // The new name must survive a power cut too.
+    let directory = path.parent().map(std::fs::File::open).transpose();
+    directory.and_then(|directory| directory.map_or(Ok(()), |directory| directory.sync_all())).map_err(io)
 }
