@@ -54,6 +54,9 @@ struct Read {
     /// Version of the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage for --fhir and --fhir-xml
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     fhir_version: FhirVersion,
+    /// Also read which generation the card is of, for two card commands more
+    #[arg(long)]
+    generation: bool,
 }
 
 /// Without any of these: a table for people.
@@ -121,7 +124,7 @@ fn main() -> ExitCode {
 
 fn read(options: &Read) -> Result<(), Failure> {
     let mut readers = Readers::open(std::slice::from_ref(&options.reader));
-    let found = select::read_first(&mut readers)?;
+    let found = select::read_first(&mut readers, options.generation)?;
     let version = match options.fhir_version {
         FhirVersion::V1_2 => ProfileVersion::V1_2,
         FhirVersion::V1_3 => ProfileVersion::V1_3,

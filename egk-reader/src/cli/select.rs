@@ -14,12 +14,12 @@ pub(crate) struct Found {
 }
 
 /// Tries the readers that hold a card, in their order. Other cards and failing readers are passed over; they decide
-/// the error only if no eGK turns up. An eGK with unusable data ends the search.
-pub(crate) fn read_first(readers: &mut Readers) -> Result<Found, Failure> {
+/// the error only if no eGK turns up. An eGK with unusable data ends the search. The card's generation is read on demand.
+pub(crate) fn read_first(readers: &mut Readers, generation: bool) -> Result<Found, Failure> {
     let states = readers.list()?;
     let mut failure = if states.is_empty() { Failure::NoReader } else { Failure::NoCard };
     for state in states.into_iter().filter(|state| state.card == CardPresence::Present) {
-        match read_one(readers, &state.name) {
+        match read_one(readers, &state.name, generation) {
             Ok(record) => return Ok(Found { reader: state.name, record }),
             Err(error @ ReadError::Data(_)) => return Err(error.into()),
             Err(error @ ReadError::Card(EgkError::NotAnEgk)) => {
@@ -37,11 +37,13 @@ pub(crate) fn read_first(readers: &mut Readers) -> Result<Found, Failure> {
     Err(failure)
 }
 
-fn read_one(readers: &mut Readers, name: &str) -> Result<InsuranceRecord, ReadError> {
+fn read_one(readers: &mut Readers, name: &str, generation: bool) -> Result<InsuranceRecord, ReadError> {
     let mut card = readers.connect(name).map_err(EgkError::from)?;
     let mut record = egk_reader::read(card.as_mut())?;
     tracing::debug!(reader = name, commands = card.traffic().commands, "insurance data read");
-    // The generation is an extra: old cards have no EF.Version2.
-    record.card.generation = egk_reader::read_generation(card.as_mut()).unwrap_or_default();
+    if generation {
+        // Old cards have no EF.Version2.
+        record.card.generation = egk_reader::read_generation(card.as_mut()).unwrap_or_default();
+    }
     Ok(record)
 }
