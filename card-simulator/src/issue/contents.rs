@@ -85,10 +85,10 @@ fn budget_file(layout: &Layout, file: &File, signatures: u32) -> Vec<u8> {
                 tlv::encode(0x82, aid),
                 tlv::encode(0x83, &[password.reference]),
                 tlv::encode(0x95, &SIGNATURE_USAGE),
+                tlv::encode(0xC0, &[u8::try_from(signatures).unwrap_or(u8::MAX)]),
             ];
             entries.extend(tlv::encode(0x80, &[environment]));
             entries.extend(tlv::encode(0xA4, &reference.concat()));
-            entries.extend(tlv::encode(0xC0, &[u8::try_from(signatures).unwrap_or(u8::MAX)]));
         }
     }
     tlv::encode(0x7B, &entries)

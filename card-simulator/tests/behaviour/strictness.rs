@@ -53,6 +53,13 @@ fn a_signature_needs_a_key_then_the_pin_then_the_right_folder() {
 }
 
 #[test]
+fn the_signature_budget_of_the_german_card_is_written_as_its_object_system_has_it() {
+    let template = |environment: u8| format!("8001{environment:02X}A4118206D27600006601830181950108C001FA");
+    let expected = hex::decode(format!("7B2C{}{}", template(1), template(2))).unwrap();
+    assert_eq!(hba().all_ok(&[HBA_QES, "00B08500000000"]), expected);
+}
+
+#[test]
 fn the_signature_budget_of_a_pin_entry_runs_out() {
     for (budget, signatures) in [(1, 1), (250, 250)] {
         let new = new_card(card_simulator::ProfileName::HpcP384).signatures_per_pin(budget);
