@@ -29,6 +29,7 @@ pub(crate) enum Level {
 }
 
 /// Where the events of one module go.
+#[derive(Clone)]
 pub(crate) struct Log(Dispatch);
 
 impl Log {

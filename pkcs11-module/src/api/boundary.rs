@@ -9,13 +9,10 @@ use super::process;
 use crate::error::{Error, Result};
 use crate::token::Module;
 
-/// Answers a function that works before C_Initialize.
-pub(super) fn always(name: &'static str, handle: Option<u64>, body: impl FnOnce() -> Result<()>) -> CK_RV {
-    answer(|| {
-        let result = body();
-        trace(name, handle, &result);
-        result
-    })
+/// Answers a function that works before C_Initialize. It is not traced: there is no log outside a module, and an event
+/// that first happens without one would be taken for unwanted for ever (interest cache of `tracing`).
+pub(super) fn always(body: impl FnOnce() -> Result<()>) -> CK_RV {
+    answer(body)
 }
 
 /// Answers a function that needs an initialised module.
@@ -63,17 +60,17 @@ mod tests {
     use super::*;
 
     extern "C" fn entry_that_panics() -> CK_RV {
-        always("C_Test", None, || panic!("on purpose"))
+        always(|| panic!("on purpose"))
     }
 
     #[test]
     fn a_panic_becomes_general_error_and_the_host_lives_on() {
         assert_eq!(entry_that_panics(), CKR_GENERAL_ERROR);
-        assert_eq!(always("C_Test", None, || Ok(())), CKR_OK);
+        assert_eq!(always(|| Ok(())), CKR_OK);
     }
 
     #[test]
     fn errors_become_their_return_value() {
-        assert_eq!(always("C_Test", None, || Err(Error::ArgumentsBad)), CKR_ARGUMENTS_BAD);
+        assert_eq!(always(|| Err(Error::ArgumentsBad)), CKR_ARGUMENTS_BAD);
     }
 }

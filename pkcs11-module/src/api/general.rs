@@ -56,7 +56,11 @@ pub(super) fn finalize(reserved: Reserved<'_>) -> Result<()> {
         return Err(Error::ArgumentsBad);
     }
     let module = process::finalise()?;
-    module.log().scope(|| module.finalise());
+    let log = module.log().clone();
+    log.scope(|| {
+        module.finalise();
+        drop(module);
+    });
     Ok(())
 }
 

@@ -307,12 +307,13 @@ macro_rules! entries {
             $shell(module, $(unsafe { Incoming::into_argument($arg) }),*)
         })
     };
-    (@always $name:ident, $handle:ident, $shell:path, ($($arg:ident),*)) => {
-        boundary::always(stringify!($name), $handle, || {
+    (@always $name:ident, $handle:ident, $shell:path, ($($arg:ident),*)) => {{
+        let _ = $handle;
+        boundary::always(|| {
             // SAFETY: as above.
             $shell($(unsafe { Incoming::into_argument($arg) }),*)
         })
-    };
+    }};
 }
 
 functions!(entries);

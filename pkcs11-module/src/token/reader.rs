@@ -149,19 +149,16 @@ impl Reader {
     /// C_Login(CKU_USER).
     pub(crate) fn login_user(&self, application: Application, generation: u64, pin: &[u8]) -> Result<()> {
         let mut link = self.link()?;
-        self.slot(application, |slot| slot.login.check_user_login())??;
-        match self.verify(&mut link, generation, application, pin) {
-            Ok(()) => {
-                let on_card = self.slot(application, |slot| slot.login.user_accepted())?;
-                tracing::info!(token = name(application), "user logged in");
-                self.end_on_card(&mut link, application, on_card);
-                Ok(())
-            }
-            Err(error) => {
-                self.slot(application, |slot| slot.login.user_refused())?;
-                Err(error)
-            }
+        self.slot(application, generation, |slot| slot.login.check_user_login())??;
+        let pin = self.pin(application, pin)?;
+        if let Err(error) = self.verify(&mut link, generation, application, &pin) {
+            self.slot(application, generation, |slot| slot.login.user_refused()).ok();
+            return Err(error);
         }
+        let on_card = self.slot(application, generation, |slot| slot.login.user_accepted())?;
+        tracing::info!(token = name(application), "user logged in");
+        self.end_on_card(&mut link, application, on_card);
+        Ok(())
     }
 
     /// C_Login(CKU_CONTEXT_SPECIFIC) for the operation of a session.
@@ -173,30 +170,36 @@ impl Reader {
         pin: &[u8],
     ) -> Result<()> {
         let mut link = self.link()?;
-        match self.verify(&mut link, generation, application, pin) {
-            Ok(()) => self.slot(application, |slot| slot.login.context_accepted(session)),
-            Err(error) => {
-                let blocked = error.rv() == CKR_PIN_LOCKED;
-                self.slot(application, |slot| slot.login.context_refused(blocked))?;
-                Err(error)
-            }
+        let pin = self.pin(application, pin)?;
+        if let Err(error) = self.verify(&mut link, generation, application, &pin) {
+            let blocked = error.rv() == CKR_PIN_LOCKED;
+            self.slot(application, generation, |slot| slot.login.context_refused(blocked)).ok();
+            return Err(error);
         }
+        self.slot(application, generation, |slot| slot.login.context_accepted(session))
     }
 
-    /// C_Logout, or the end of a token's last session.
-    pub(crate) fn logout(&self, application: Application) -> Result<()> {
+    /// C_Logout, or the end of a token's last session. A login of another generation is not touched.
+    pub(crate) fn logout(&self, application: Application, generation: u64) -> Result<()> {
         let mut link = self.link()?;
-        lock(&self.view).logout(application)?;
-        self.end_on_card(&mut link, application, OnCard::End);
+        if lock(&self.view).logout(application, generation) {
+            self.end_on_card(&mut link, application, OnCard::End);
+        }
         Ok(())
     }
 
     /// The operation of a session ended without a signature.
-    pub(crate) fn operation_ended(&self, application: Application, session: CK_SESSION_HANDLE) -> Result<()> {
-        let granted = self.slot(application, |slot| slot.login.operation_ended(session))?;
-        if granted == OnCard::End {
+    pub(crate) fn operation_ended(
+        &self,
+        application: Application,
+        generation: u64,
+        session: CK_SESSION_HANDLE,
+    ) -> Result<()> {
+        if let Ok(OnCard::End) =
+            self.slot(application, generation, |slot| slot.login.operation_ended(session))
+        {
             let mut link = self.link()?;
-            self.end_on_card(&mut link, application, granted);
+            self.end_on_card(&mut link, application, OnCard::End);
         }
         Ok(())
     }
@@ -211,11 +214,10 @@ impl Reader {
         (scheme, input): (SignatureScheme, &[u8]),
     ) -> Result<Vec<u8>> {
         let mut link = self.link()?;
-        self.check_generation(generation)?;
-        let on_card = self.slot(application, |slot| slot.login.spend(session))??;
+        let on_card = self.slot(application, generation, |slot| slot.login.spend(session))??;
         let signature = self.work(&mut link, generation, |hpc| hpc.sign(key, scheme, input));
         if matches!(signature, Err(Error::Card(CardError::NotLoggedIn))) {
-            self.slot(application, |slot| slot.login.lost())?;
+            self.slot(application, generation, |slot| slot.login.lost()).ok();
         }
         self.end_on_card(&mut link, application, on_card);
         signature
@@ -241,22 +243,25 @@ impl Reader {
         *link = None;
     }
 
+    /// A PIN that the card may be asked about.
+    fn pin(&self, application: Application, pin: &[u8]) -> Result<Pin> {
+        let known = lock(&self.view).token(application);
+        let rules = known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin;
+        Ok(Pin::parse(pin, rules.min, rules.max).map_err(CardError::from)?)
+    }
+
     /// Sends a PIN to the card, once.
     fn verify(
         &self,
         link: &mut Option<Link>,
         generation: u64,
         application: Application,
-        pin: &[u8],
+        pin: &Pin,
     ) -> Result<()> {
-        self.check_generation(generation)?;
-        let known = lock(&self.view).token(application);
-        let rules = known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin;
-        let pin = Pin::parse(pin, rules.min, rules.max).map_err(CardError::from)?;
-        let result = self.work(link, generation, |hpc| hpc.verify_pin(application, &pin));
+        let result = self.work(link, generation, |hpc| hpc.verify_pin(application, pin));
         if let Some(link) = link {
             let status = link.hpc.pin_status(application);
-            self.slot(application, |slot| slot.pin = status)?;
+            self.slot(application, generation, |slot| slot.pin = status)?;
         }
         result
     }
@@ -332,11 +337,17 @@ impl Reader {
         self.card.lock().map_err(|_| Error::Panicked)
     }
 
-    fn check_generation(&self, generation: u64) -> Result<()> {
-        if self.generation() == generation { Ok(()) } else { Err(Error::SessionHandleInvalid) }
-    }
-
-    fn slot<T>(&self, application: Application, change: impl FnOnce(&mut Slot) -> T) -> Result<T> {
-        lock(&self.view).slot(application).map(change)
+    /// Changes a slot, if it still belongs to this generation.
+    fn slot<T>(
+        &self,
+        application: Application,
+        generation: u64,
+        change: impl FnOnce(&mut Slot) -> T,
+    ) -> Result<T> {
+        let mut view = lock(&self.view);
+        if view.generation != generation {
+            return Err(Error::SessionHandleInvalid);
+        }
+        view.slot(application).map(change)
     }
 }

@@ -46,6 +46,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// Its operation ended without a signature: a login that was made for it ends too.
+    pub(super) fn operation_ended(&self) -> Result<()> {
+        self.slot.reader.operation_ended(self.slot.application, self.generation, self.handle)
+    }
+
+    fn logout(&self) -> Result<()> {
+        self.slot.reader.logout(self.slot.application, self.generation)
+    }
+
     fn valid(&self) -> bool {
         self.slot.reader.generation() == self.generation
     }
@@ -96,7 +105,7 @@ impl Module {
         lock(&self.sessions.open).remove(&handle);
         self.end_operations(&session)?;
         if self.sessions.count(session.slot.id).0 == 0 {
-            session.slot.reader.logout(session.slot.application)?;
+            session.logout()?;
         }
         Ok(())
     }
@@ -105,7 +114,7 @@ impl Module {
     pub(crate) fn close_all_sessions(&self, slot: CK_SLOT_ID) -> Result<()> {
         let slot = self.slots.slot(slot)?;
         self.sessions.remove_where(|session| session.slot.id == slot.id);
-        slot.reader.logout(slot.application)
+        slot.reader.logout(slot.application, slot.reader.generation())
     }
 
     /// C_GetSessionInfo.
@@ -134,7 +143,7 @@ impl Module {
             operations.digest = None;
         }
         if flags & CKF_SIGN != 0 && operations.sign.take().is_some() {
-            session.slot.reader.operation_ended(session.slot.application, handle)?;
+            session.operation_ended()?;
         }
         Ok(())
     }
@@ -174,13 +183,13 @@ impl Module {
         if !slot.reader.user_logged_in(slot.application) {
             return Err(Error::UserNotLoggedIn);
         }
-        slot.reader.logout(slot.application)
+        session.logout()
     }
 
     /// What a closed session leaves undone.
     fn end_operations(&self, session: &Session) -> Result<()> {
         lock(&session.operations).sign = None;
-        session.slot.reader.operation_ended(session.slot.application, session.handle)
+        session.operation_ended()
     }
 }
 

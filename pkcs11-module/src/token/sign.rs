@@ -82,7 +82,7 @@ impl Module {
         let session = self.session(handle)?;
         let mut operations = lock(&session.operations);
         operations.sign.take().ok_or(Error::ArgumentsBad)?;
-        session.slot.reader.operation_ended(session.slot.application, handle)
+        session.operation_ended()
     }
 
     /// C_Sign.
@@ -117,7 +117,7 @@ impl Module {
         let result = data().and_then(|data| active.input.update(data));
         if result.is_err() {
             operations.sign = None;
-            session.slot.reader.operation_ended(session.slot.application, handle)?;
+            session.operation_ended()?;
         }
         result
     }
@@ -148,7 +148,7 @@ impl Module {
             let order = (mechanism.scheme(), input.as_slice());
             slot.reader.sign(slot.application, session.generation, session.handle, key.id, order)
         });
-        slot.reader.operation_ended(slot.application, session.handle)?;
+        session.operation_ended()?;
         signed.map(Output::Bytes)
     }
 }

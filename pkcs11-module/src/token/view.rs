@@ -88,19 +88,22 @@ impl View {
     }
 
     /// The user logged out: handles of private objects are void, now and after the next login (clause 5.6.10).
-    pub(super) fn logout(&mut self, application: Application) -> Result<()> {
+    /// Answers whether this was about the card that is known now.
+    pub(super) fn logout(&mut self, application: Application, generation: u64) -> bool {
         let token = match &self.contents {
-            Contents::Card(snapshot) => snapshot.token(application).ok(),
-            Contents::Unread { .. } | Contents::Foreign => None,
+            Contents::Card(snapshot) if self.generation == generation => snapshot.token(application).ok(),
+            _ => None,
         };
-        let slot = self.slot(application)?;
+        let (Some(token), Ok(slot)) = (token, self.slot(application)) else {
+            return false;
+        };
         slot.login.lost();
-        for (handle, object) in slot.handles.iter_mut().zip(token.iter().flat_map(|token| &token.objects)) {
+        for (handle, object) in slot.handles.iter_mut().zip(&token.objects) {
             if object.private {
                 *handle = new_handle();
             }
         }
-        Ok(())
+        true
     }
 
     /// Whatever was known of the card in the reader is void.

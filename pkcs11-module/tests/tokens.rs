@@ -1,0 +1,206 @@
+//! Slots, tokens and objects of simulated cards, and what showing them costs.
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
+use card_simulator::{NewCard, ProfileName};
+use cryptoki::error::RvError;
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::{Attribute, AttributeInfo, AttributeType, ObjectClass};
+use cryptoki::session::UserType;
+
+mod bench;
+mod module;
+
+use bench::{Bench, PIN_CH, WRONG_PIN, login, objects, rv};
+
+const PROFILES: [ProfileName; 2] = [ProfileName::HpcP384, ProfileName::HbaG21];
+
+#[test]
+fn a_card_shows_as_two_tokens_with_stable_names() {
+    for (profile, label) in [(ProfileName::HpcP384, "HPC P-384"), (ProfileName::HbaG21, "HBA")] {
+        let card = NewCard::new(profile).iccsn("80276001234567890123");
+        let bench = Bench::configured(Some(card), "");
+        let slots = bench.module.get_slots_with_token().unwrap();
+        assert_eq!(slots.iter().map(|slot| slot.id()).collect::<Vec<_>>(), [0, 1]);
+        for (slot, name) in slots.into_iter().zip(["ESIGN", "QES"]) {
+            let token = bench.module.get_token_info(slot).unwrap();
+            assert_eq!(token.label(), format!("{label} {name}"));
+            assert_eq!(token.serial_number(), "6001234567890123");
+            assert_eq!(token.model(), profile.as_str());
+            assert_eq!((token.min_pin_length(), token.max_pin_length()), (6, 8));
+            assert!(token.token_initialized() && token.user_pin_initialized());
+            assert!(token.login_required() && token.write_protected() && !token.rng());
+            let info = bench.module.get_slot_info(slot).unwrap();
+            assert!(info.token_present() && info.removable_device() && info.hardware_slot());
+            assert!(info.slot_description().ends_with(name));
+        }
+    }
+}
+
+#[test]
+fn showing_all_objects_costs_twelve_commands_once() {
+    for profile in PROFILES {
+        let bench = Bench::with(profile);
+        let list = || {
+            for slot in bench.module.get_all_slots().unwrap() {
+                bench.module.get_slot_info(slot).unwrap();
+                bench.module.get_token_info(slot).unwrap();
+                bench.module.get_mechanism_list(slot).unwrap();
+                let session = bench.session(slot);
+                session.get_session_info().unwrap();
+                for object in session.find_objects(&[]).unwrap() {
+                    session.get_attributes(object, &[AttributeType::Label, AttributeType::Value]).unwrap();
+                }
+            }
+        };
+        let ((), first) = bench.cost(list);
+        assert!(first <= 12, "{profile}: {first} commands");
+        assert_eq!(bench.cost(list).1, 0, "{profile}");
+    }
+}
+
+#[test]
+fn slot_questions_never_reach_the_card() {
+    let bench = Bench::with(ProfileName::HpcP384);
+    let ((), commands) = bench.cost(|| {
+        for slot in bench.module.get_all_slots().unwrap() {
+            assert!(bench.module.get_slot_info(slot).unwrap().token_present());
+        }
+    });
+    assert_eq!(commands, 0);
+}
+
+#[test]
+fn private_keys_appear_with_the_login_and_their_handles_end_with_the_logout() {
+    let bench = Bench::with(ProfileName::HpcP384);
+    let session = bench.session(bench.esign());
+    let private = || session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap();
+    assert!(private().is_empty());
+    login(&session, UserType::User, PIN_CH).unwrap();
+    let first = private();
+    assert_eq!(first.len(), 4);
+    session.logout().unwrap();
+    assert!(private().is_empty());
+    login(&session, UserType::User, PIN_CH).unwrap();
+    assert!(private().iter().all(|handle| !first.contains(handle)));
+    let stale = session.get_attributes(first[0], &[AttributeType::Label]);
+    assert_eq!(rv(stale), RvError::ObjectHandleInvalid);
+}
+
+#[test]
+fn certificate_public_and_private_key_share_id_and_label() {
+    let bench = Bench::with(ProfileName::HbaG21);
+    let session = bench.logged_in(bench.esign(), PIN_CH);
+    for (label, id) in
+        [("C.HP.AUT.E256", 1), ("C.HP.AUT.R2048", 4), ("C.HP.ENC.E256", 2), ("C.HP.ENC.R2048", 5)]
+    {
+        for class in [ObjectClass::CERTIFICATE, ObjectClass::PUBLIC_KEY, ObjectClass::PRIVATE_KEY] {
+            let found = session.find_objects(&[Attribute::Class(class), Attribute::Id(vec![id])]).unwrap();
+            assert_eq!(found, objects(&session, class, label), "{class:?} {label}");
+            assert_eq!(found.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn every_token_has_a_profile_object_and_no_object_of_classes_it_does_not_know() {
+    let bench = Bench::with(ProfileName::HbaG21);
+    for slot in bench.module.get_all_slots().unwrap() {
+        let session = bench.session(slot);
+        let profile = session.find_objects(&[Attribute::Class(ObjectClass::PROFILE), Attribute::Token(true)]);
+        assert_eq!(profile.unwrap().len(), 1);
+        for class in [ObjectClass::SECRET_KEY, ObjectClass::DATA] {
+            assert!(session.find_objects(&[Attribute::Class(class)]).unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_exists_is_answered_beside_what_does_not() {
+    let bench = Bench::with(ProfileName::HpcP384);
+    let session = bench.logged_in(bench.esign(), PIN_CH);
+    let key = bench::key(&session, "C.HP.AUT.E384");
+    let asked = [AttributeType::Value, AttributeType::EcParams, AttributeType::Modulus];
+    let answers = session.get_attribute_info(key, &asked).unwrap();
+    assert!(matches!(answers[0], AttributeInfo::Sensitive));
+    assert!(matches!(answers[1], AttributeInfo::Available(7)));
+    assert!(matches!(answers[2], AttributeInfo::TypeInvalid));
+}
+
+#[test]
+fn qes_slots_list_raw_mechanisms_only() {
+    let bench = Bench::with(ProfileName::HbaG21);
+    let signing = |slot| {
+        let all = bench.module.get_mechanism_list(slot).unwrap().into_iter();
+        let info = |kind| bench.module.get_mechanism_info(slot, kind).unwrap();
+        all.filter(|kind| info(*kind).sign()).collect::<Vec<_>>()
+    };
+    assert_eq!(signing(bench.qes()), [MechanismType::ECDSA, MechanismType::RSA_PKCS_PSS]);
+    assert_eq!(signing(bench.esign()).len(), 10);
+}
+
+#[test]
+fn an_empty_reader_has_slots_without_tokens() {
+    let bench = Bench::configured(None, "");
+    assert_eq!(bench.module.get_all_slots().unwrap().len(), 2);
+    assert!(bench.module.get_slots_with_token().unwrap().is_empty());
+    assert!(!bench.module.get_slot_info(bench.esign()).unwrap().token_present());
+    assert_eq!(rv(bench.module.get_token_info(bench.esign())), RvError::TokenNotPresent);
+    assert_eq!(rv(bench.module.open_ro_session(bench.qes())), RvError::TokenNotPresent);
+}
+
+#[test]
+fn a_foreign_card_is_asked_once_and_then_left_alone() {
+    let bench = Bench::with(ProfileName::EgkG21);
+    let look = || {
+        for slot in bench.module.get_slots_with_token().unwrap() {
+            assert_eq!(rv(bench.module.get_token_info(slot)), RvError::TokenNotRecognized);
+            assert_eq!(rv(bench.module.open_ro_session(slot)), RvError::TokenNotRecognized);
+        }
+    };
+    let ((), first) = bench.cost(look);
+    assert!(first <= 2, "{first} commands");
+    assert_eq!(bench.cost(look).1, 0);
+}
+
+#[test]
+fn context_only_shows_the_signature_key_without_login() {
+    let bench = Bench::configured(Some(NewCard::new(ProfileName::HpcP384)), "qes = \"context-only\"");
+    assert!(!bench.module.get_token_info(bench.qes()).unwrap().login_required());
+    let session = bench.session(bench.qes());
+    let key = bench::key(&session, "C.HP.QES.E384");
+    let attributes =
+        session.get_attributes(key, &[AttributeType::Private, AttributeType::AlwaysAuthenticate]);
+    assert_eq!(attributes.unwrap(), [Attribute::Private(true), Attribute::AlwaysAuthenticate(true)]);
+}
+
+#[test]
+fn pin_flags_follow_what_the_card_says() {
+    let bench = Bench::with(ProfileName::HpcP384);
+    let slot = bench.esign();
+    let flags = || {
+        let token = bench.module.get_token_info(slot).unwrap();
+        (token.user_pin_count_low(), token.user_pin_final_try(), token.user_pin_locked())
+    };
+    let session = bench.session(slot);
+    assert_eq!(flags(), (false, false, false));
+    assert_eq!(rv(login(&session, UserType::User, WRONG_PIN)), RvError::PinIncorrect);
+    assert_eq!(flags(), (true, false, false));
+    assert_eq!(rv(login(&session, UserType::User, WRONG_PIN)), RvError::PinIncorrect);
+    assert_eq!(flags(), (true, true, false));
+    login(&session, UserType::User, PIN_CH).unwrap();
+    assert_eq!(flags(), (false, false, false));
+    session.logout().unwrap();
+    for _ in 0..3 {
+        login(&session, UserType::User, WRONG_PIN).unwrap_err();
+    }
+    assert_eq!(flags(), (false, false, true));
+    assert_eq!(rv(login(&session, UserType::User, PIN_CH)), RvError::PinLocked);
+}
+
+#[test]
+fn transport_pins_must_be_changed_first() {
+    let bench = Bench::configured(Some(NewCard::new(ProfileName::HpcP384).transport_pins(true)), "");
+    assert!(bench.module.get_token_info(bench.qes()).unwrap().user_pin_to_be_changed());
+    let session = bench.session(bench.qes());
+    assert_eq!(rv(login(&session, UserType::User, "234567")), RvError::PinExpired);
+}
