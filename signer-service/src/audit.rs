@@ -111,6 +111,17 @@ impl AuditTrail {
         Ok(AuditTrail { pool })
     }
 
+    /// Could the database be there? Looks only.
+    ///
+    /// # Errors
+    /// Its folder does not exist.
+    pub fn check(path: &Path) -> Result<(), AuditError> {
+        let folder = path.parent().unwrap_or(path);
+        std::fs::read_dir(folder)
+            .map(|_| ())
+            .map_err(|source| AuditError::File { path: path.display().to_string(), source })
+    }
+
     /// Writes one row and answers its number. When this returns, the row is on the disk.
     ///
     /// # Errors

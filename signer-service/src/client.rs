@@ -167,7 +167,7 @@ fn exit_of(status: &Status) -> Exit {
         | "CARD_REMOVED"
         | "CARD_ERROR"
         | "INSURANCE_UNREADABLE" => Exit::Card,
-        "SELF_CHECK_FAILED" | "AUDIT_FAILED" | "INTERNAL" | "SHUTTING_DOWN" => Exit::Failure,
+        "SELF_CHECK_FAILED" | "AUDIT_FAILED" | "INTERNAL" => Exit::Failure,
         _ => Exit::Refused,
     }
 }

@@ -78,7 +78,11 @@ fn bind_hidden(hidden: &Path, path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn refuse_occupied(path: &Path) -> Result<(), ListenError> {
+/// Is the name free, or held by a socket that nobody listens on?
+///
+/// # Errors
+/// Another service lives there, or a file of another kind has the name.
+pub fn refuse_occupied(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(ListenError::Io { path: path.to_owned(), source }),

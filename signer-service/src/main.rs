@@ -2,7 +2,6 @@
 
 use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode};
 
-use anyhow::Context;
 use clap::Parser;
 use signer_service::{
     cli::{Cli, Command, ConnectionArgs, InitArgs, ServeArgs},
@@ -61,7 +60,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
         server::serve(config, args.insecure_development).await?;
         return Ok(None);
     }
-    let found = server::check(config).await?;
+    let found = server::check(config)?;
     let socket = found.socket.display();
     Ok(Some(format!(
         "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}",
@@ -71,15 +70,13 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
 
 fn init(args: &InitArgs) -> anyhow::Result<Option<String>> {
     use std::io::Write;
-    fs::create_dir_all(&args.dir).with_context(|| args.dir.display().to_string())?;
     let path = args.dir.join("config.toml");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| path.display().to_string())?;
-    file.write_all(config::DEFAULT_TEXT.as_bytes())?;
+    let write = || {
+        fs::create_dir_all(&args.dir)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(config::DEFAULT_TEXT.as_bytes())
+    };
+    write().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     Ok(Some(format!("written: {}", path.display())))
 }
 
@@ -119,6 +116,6 @@ fn end(result: anyhow::Result<Option<String>>) -> ExitCode {
 
 #[allow(clippy::print_stderr)] // the place where the program talks
 fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("signer-service: {error:#}");
+    eprintln!("signer-service: {error}");
     Exit::Failure.into()
 }

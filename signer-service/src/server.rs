@@ -16,7 +16,7 @@ use crate::{
     audit::{AuditError, AuditTrail},
     config::Config,
     insurance::InsuranceReaders,
-    listen::{ListenError, PrivateSocket},
+    listen::{self, ListenError, PrivateSocket},
     service::{Signer, State},
     token::{Module, TokenError},
     trust::{self, TrustError},
@@ -78,20 +78,17 @@ pub struct Checked {
     pub socket: PathBuf,
 }
 
-/// Loads everything that is configured, without listening.
+/// Loads what is configured. Changes nothing: the service may be running on the same configuration.
 ///
 /// # Errors
 /// The first part that cannot be used.
-pub async fn check(config: Config) -> Result<Checked, ServerError> {
-    let socket = config.listen.unix.clone();
-    let state = load(config).await?;
-    let checked = Checked {
-        module: state.module.description()?,
-        tokens: state.module.tokens().map(|tokens| tokens.len()).unwrap_or(0),
-        socket,
-    };
-    state.audit.close().await;
-    state.module.close();
+pub fn check(config: Config) -> Result<Checked, ServerError> {
+    trust::load(&config.trust.anchors)?;
+    AuditTrail::check(&config.audit.database)?;
+    let module = Module::load(&config.pkcs11.module)?;
+    let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
+    let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix };
+    module.close();
     Ok(checked)
 }
 
@@ -104,9 +101,11 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
         return Err(ServerError::InsecureNotAllowed);
     }
     let (path, tcp) = (config.listen.unix.clone(), config.listen.insecure_tcp);
-    let (socket, listener) = PrivateSocket::bind(&path)?;
+    listen::refuse_occupied(&path)?;
     let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
     let state = load(config).await?;
+    // Last, so that a socket that is there means a service that is ready.
+    let (socket, listener) = PrivateSocket::bind(&path)?;
     tracing::info!(module = state.module.description()?, socket = %path.display(), "ready");
     let signer = Signer::new(state);
     let router = router(&signer, largest).await?;

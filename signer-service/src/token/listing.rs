@@ -4,7 +4,7 @@ use cryptoki::{
     error::{Error, RvError},
     object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
     session::Session,
-    slot::{Slot, TokenInfo},
+    slot::{Slot, SlotInfo, TokenInfo},
 };
 use proto::v1::PinState;
 
@@ -79,14 +79,15 @@ impl Module {
     /// # Errors
     /// No reader, or the fault of the only card.
     pub fn tokens(&self) -> Result<Vec<TokenView>, TokenError> {
-        let slots = self.context.get_all_slots()?;
-        if slots.is_empty() {
-            return Err(TokenError::NoReader);
-        }
         let mut views = Vec::new();
-        let mut fault = None;
-        for slot in slots {
-            match self.view(slot) {
+        let (mut readers, mut fault) = (0, None);
+        for slot in self.context.get_all_slots()? {
+            let place = self.context.get_slot_info(slot)?;
+            readers += usize::from(!is_placeholder(&place));
+            if !place.token_present() {
+                continue;
+            }
+            match self.view(slot, place.slot_description()) {
                 Ok(view) => views.extend(view),
                 Err(error) => {
                     tracing::debug!(slot = slot.id(), %error, "token left out");
@@ -96,15 +97,12 @@ impl Module {
         }
         match fault {
             Some(fault) if views.is_empty() => Err(fault),
+            None if readers == 0 => Err(TokenError::NoReader),
             _ => Ok(views),
         }
     }
 
-    fn view(&self, slot: Slot) -> Result<Option<TokenView>, TokenError> {
-        let place = self.context.get_slot_info(slot)?;
-        if !place.token_present() {
-            return Ok(None);
-        }
+    fn view(&self, slot: Slot, slot_name: &str) -> Result<Option<TokenView>, TokenError> {
         let info = match self.context.get_token_info(slot) {
             Err(Error::Pkcs11(RvError::TokenNotPresent, _)) => return Ok(None),
             other => other?,
@@ -115,7 +113,7 @@ impl Module {
         let session = self.session(slot)?;
         Ok(Some(TokenView {
             slot,
-            slot_name: place.slot_description().to_owned(),
+            slot_name: slot_name.to_owned(),
             label: info.label().to_owned(),
             serial: info.serial_number().to_owned(),
             model: info.model().to_owned(),
@@ -126,6 +124,11 @@ impl Module {
             certificates: certificates(&session)?,
         }))
     }
+}
+
+/// Some programs take an empty slot list for an error, so a module without any reader shows one slot that says so.
+fn is_placeholder(place: &SlotInfo) -> bool {
+    place.slot_description().starts_with("No reader")
 }
 
 /// What the token flags say of the PIN (PKCS#11 3.1 clause 3.2).

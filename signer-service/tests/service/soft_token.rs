@@ -245,8 +245,9 @@ fn plaintext_tcp_needs_the_flag_and_then_serves() {
 fn check_loads_everything_and_says_what_it_found() {
     let desk = Desk::with(&BOTH);
     let good = desk.serve_command(&["--check"]).output().unwrap();
+    assert!(good.status.success(), "{:?} {}", good.status, String::from_utf8_lossy(&good.stderr));
     let said = String::from_utf8_lossy(&good.stdout);
-    assert!(good.status.success() && said.contains("tokens: 1"), "{said}");
+    assert!(said.contains("tokens: 1"), "{said}");
     fs::write(desk.path("ca.pem"), "no certificate").unwrap();
     let bad = desk.serve_command(&["--check"]).output().unwrap();
     assert_eq!(bad.status.code(), Some(1));
