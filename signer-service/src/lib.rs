@@ -9,8 +9,9 @@
 //! | [`authentication`] | from challenge and card to a proven clinician |
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
-//! | [`server`] | listening, health, reflection, shutdown |
-//! | [`client`] | the client commands of the same program |
+//! | [`server`], [`listen`] | listening, health, reflection, shutdown |
+//! | [`config`], [`trust`], [`logging`] | what an operator sets |
+//! | [`client`], [`cli`] | the client commands of the same program |
 
 pub mod audit;
 pub mod authentication;

@@ -77,26 +77,15 @@ impl Signer {
         let working = Arc::clone(&self.working).read_owned().await;
         let work = work(Arc::clone(&self.state), id.clone(), request.into_inner());
         let begun = Instant::now();
-        let task = tokio::spawn(
-            async move {
-                let result = work.await;
-                drop(working);
-                result
-            }
-            .instrument(span.clone()),
-        );
-        let result = task.await.unwrap_or(Err(Refusal::Internal("the call did not finish")));
-        let milliseconds = begun.elapsed().as_millis();
-        let mut answer = span.in_scope(|| match result {
-            Ok(answer) => {
-                tracing::info!(milliseconds, "done");
-                Ok(Response::new(answer))
-            }
-            Err(refusal) => {
-                tracing::warn!(milliseconds, reason = refusal.reason(), "refused: {refusal}");
-                Err(refusal.status())
-            }
-        });
+        let task = async move {
+            let result = work.await;
+            log(&result, begun);
+            drop(working);
+            result
+        };
+        let joined = tokio::spawn(task.instrument(span)).await;
+        let result = joined.unwrap_or(Err(Refusal::Internal("the call did not finish")));
+        let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
         let metadata = match &mut answer {
             Ok(response) => response.metadata_mut(),
             Err(status) => status.metadata_mut(),
@@ -143,6 +132,14 @@ impl SignerService for Signer {
         request: Request<v1::ListCardsRequest>,
     ) -> Result<Response<v1::ListCardsResponse>, Status> {
         self.answer("ListCards", request, cards::call).await
+    }
+}
+
+fn log<A>(result: &Result<A, Refusal>, begun: Instant) {
+    let milliseconds = begun.elapsed().as_millis();
+    match result {
+        Ok(_) => tracing::info!(milliseconds, "done"),
+        Err(refusal) => tracing::warn!(milliseconds, reason = refusal.reason(), "refused: {refusal}"),
     }
 }
 
