@@ -23,6 +23,7 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
+use cryptoki_sys::CK_FUNCTION_LIST_3_2;
 use tempfile::TempDir;
 
 use crate::module::Installed;
@@ -80,9 +81,9 @@ impl Bench {
         card
     }
 
-    /// A directory of this bench.
-    pub(crate) fn directory(&self) -> &Path {
-        self.installed.directory()
+    /// The functions of the same module as a C program sees them.
+    pub(crate) fn functions(&self) -> CK_FUNCTION_LIST_3_2 {
+        self.installed.load().functions()
     }
 
     /// The first slot of the reader.

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 use std::ffi::c_void;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cryptoki_sys::*;
 use tempfile::TempDir;
@@ -32,11 +32,6 @@ impl Installed {
     /// Where this copy is.
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("module.so")
-    }
-
-    /// A directory that lives as long as the copy.
-    pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// Arguments for C_Initialize that name the configuration.
