@@ -1,1 +1,12 @@
-//! To be written.
+//! What the black-box tests share: built artefacts, simulated cards, private daemons, foreign programs.
+//!
+//! Nothing here looks inside the product: it is driven as its users drive it.
+
+pub mod artefacts;
+pub mod cards;
+pub mod host;
+pub mod openssl;
+pub mod pcscd;
+pub mod programs;
+pub mod service;
+pub mod simulator;

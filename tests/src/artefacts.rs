@@ -1,0 +1,42 @@
+//! The built artefacts: what a user would install.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// An invented example file that ships with the project.
+pub fn example(name: &str) -> PathBuf {
+    root().join("examples").join(name)
+}
+
+/// `libhpc_pkcs11.so`, release build.
+pub fn module() -> PathBuf {
+    release().join("libhpc_pkcs11.so")
+}
+
+/// A release binary by name.
+pub fn binary(name: &str) -> PathBuf {
+    release().join(name)
+}
+
+/// Where the release artefacts lie, after making sure that they are those of the present sources.
+fn release() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--quiet", "--locked"]).current_dir(root());
+        for package in ["pkcs11-module", "card-simulator", "egk-reader", "signer-service"] {
+            cargo.args(["-p", package]);
+        }
+        let status = cargo.status().expect("cargo can be started");
+        assert!(status.success(), "the release build failed");
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        target.join("release")
+    })
+}

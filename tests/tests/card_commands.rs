@@ -1,0 +1,118 @@
+//! The budget: on plastic every command costs 10 to 100 ms, so commands are counted at the card.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tests::artefacts::binary;
+use tests::cards::{CardImage, PIN_CH, PIN_QES};
+use tests::host::Host;
+use tests::programs::{program, run};
+use tests::simulator::{Simulator, socket_in};
+
+const DRIVER: &str = env!("CARGO_BIN_EXE_token-driver");
+
+#[test]
+fn a_card_is_listed_with_twelve_commands_and_listed_again_with_none() {
+    for (profile, certificates) in [("hpc-p384", 6), ("hba-g21", 6)] {
+        let mut bench = Bench::with(profile, "");
+        let esign = bench.host.succeed("objects ESIGN");
+        let qes = bench.host.succeed("objects QES");
+        let listed = format!("{esign} {qes}");
+        let found = listed.split(' ').filter(|label| label.starts_with("C.HP.")).count();
+        assert!(found >= certificates, "{profile}: {listed}");
+        assert!(bench.spent() <= 12, "{profile}: {:#?}", bench.simulator.sent());
+        bench.host.succeed("objects ESIGN");
+        bench.host.succeed("objects QES");
+        assert_eq!(bench.spent(), 0, "{profile}: the card was asked again");
+    }
+}
+
+#[test]
+fn the_first_signature_after_login_costs_three_commands_and_each_further_one() {
+    for (profile, label, bytes) in [("hpc-p384", "C.HP.AUT.E384", 48), ("hba-g21", "C.HP.AUT.E256", 32)] {
+        let mut bench = Bench::with(profile, "");
+        bench.host.succeed(&format!("login ESIGN {PIN_CH}"));
+        bench.counts_signatures("ESIGN", label, bytes);
+    }
+}
+
+#[test]
+fn in_a_batch_the_signature_key_costs_the_same() {
+    for (profile, label, bytes) in [("hpc-p384", "C.HP.QES.E384", 48), ("hba-g21", "C.HP.QES.E256", 32)] {
+        let mut bench = Bench::with(profile, "qes_batch = true\n");
+        bench.host.succeed(&format!("login QES {PIN_QES}"));
+        bench.counts_signatures("QES", label, bytes);
+    }
+}
+
+#[test]
+fn outside_a_batch_one_pin_is_one_signature() {
+    let mut bench = Bench::with("hba-g21", "");
+    bench.host.succeed(&format!("login QES {PIN_QES}"));
+    let digest = "5a".repeat(32);
+    bench.host.succeed(&format!("sign QES C.HP.QES.E256 {digest}"));
+    let second = bench.host.ask(&format!("sign QES C.HP.QES.E256 {digest}"));
+    assert!(second.starts_with("error"), "a second signature without a PIN: {second}");
+    assert_eq!(bench.simulator.signatures(), 1);
+}
+
+#[test]
+fn the_cards_own_budget_ends_a_batch() {
+    let mut bench = Bench::with("hba-g21", "qes_batch = true\n");
+    bench.host.succeed(&format!("login QES {PIN_QES}"));
+    let digest = "5a".repeat(32);
+    for _ in 0..250 {
+        bench.host.succeed(&format!("sign QES C.HP.QES.E256 {digest}"));
+    }
+    let beyond = bench.host.ask(&format!("sign QES C.HP.QES.E256 {digest}"));
+    assert!(beyond.starts_with("error"), "the card allows 250 signatures: {beyond}");
+}
+
+#[test]
+fn insurance_data_and_its_state_cost_six_commands() {
+    let egk = CardImage::of("egk-g21");
+    let directory = tempfile::tempdir().unwrap();
+    let reader = socket_in(&directory, "egk");
+    let simulator = Simulator::start(&[(&egk, &reader)]);
+    run(&mut program(binary("egk-reader"), ["read", "--reader", &reader])).expect_success();
+    assert!(simulator.commands() <= 6, "{:#?}", simulator.sent());
+}
+
+struct Bench {
+    host: Host,
+    simulator: Simulator,
+    counted: u64,
+    _card: CardImage,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    fn with(profile: &str, configuration: &str) -> Bench {
+        let card = CardImage::of(profile);
+        let directory = tempfile::tempdir().unwrap();
+        let reader = socket_in(&directory, "hpc");
+        let simulator = Simulator::start(&[(&card, &reader)]);
+        let file: PathBuf = directory.path().join("module.toml");
+        fs::write(&file, format!("readers = [{reader:?}]\n{configuration}")).unwrap();
+        let host = Host::start(DRIVER, &file);
+        Bench { host, simulator, counted: 0, _card: card, _directory: directory }
+    }
+
+    /// Commands since the last question.
+    fn spent(&mut self) -> u64 {
+        let now = self.simulator.commands();
+        now - std::mem::replace(&mut self.counted, now)
+    }
+
+    fn counts_signatures(&mut self, token: &str, label: &str, bytes: usize) {
+        let digest = "5a".repeat(bytes);
+        self.spent();
+        self.host.succeed(&format!("sign {token} {label} {digest}"));
+        let first = self.spent();
+        assert!(first <= 3, "{label}: the first signature cost {first}: {:#?}", self.simulator.sent());
+        for _ in 0..3 {
+            self.host.succeed(&format!("sign {token} {label} {digest}"));
+            assert_eq!(self.spent(), 1, "{label}: a further signature: {:#?}", self.simulator.sent());
+        }
+    }
+}

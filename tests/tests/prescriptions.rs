@@ -1,0 +1,102 @@
+//! A prescription signed by each card verifies with OpenSSL, and what comes out is what went in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::artefacts::example;
+use tests::cards::{CardImage, PIN_QES};
+use tests::openssl::verified_content;
+use tests::service::{Service, Setup};
+use tests::simulator::{Simulator, socket_in};
+
+const NO_CARD: [&str; 2] = ["--no-card", "the test has no insurance card"];
+
+#[test]
+fn a_generic_hpc_signs_every_form_of_a_prescription_and_openssl_agrees() {
+    signs_every_form("hpc-p384");
+}
+
+#[test]
+fn a_german_hba_signs_every_form_of_a_prescription_and_openssl_agrees() {
+    signs_every_form("hba-g21");
+}
+
+#[test]
+fn the_insurance_card_in_the_reader_is_compared_before_signing() {
+    let hpc = CardImage::of("hpc-p384");
+    let egk = CardImage::of("egk-g21");
+    let directory = tempfile::tempdir().unwrap();
+    let (hpc_reader, egk_reader) = (socket_in(&directory, "hpc"), socket_in(&directory, "egk"));
+    let simulator = Simulator::start(&[(&hpc, &hpc_reader), (&egk, &egk_reader)]);
+    let service = Service::start(Setup::on_readers(&[&hpc_reader], &hpc.anchors()).insurance(&egk_reader));
+
+    let (said, signature) = service.sign(&example("prescription.xml"), PIN_QES, &["--egk", &egk_reader]);
+    said.expect_success();
+    assert_eq!(verified_content(&signature, &hpc.anchors()), fs::read(example("prescription.xml")).unwrap());
+
+    let right = fs::read_to_string(example("prescription.xml")).unwrap();
+    for (field, from, to) in [
+        ("Patient.identifier", "T028491609", "T028491617"),
+        ("Patient.name.family", "valueString value=\"Wörtheim\"", "valueString value=\"Wortheim\""),
+        ("Patient.name.given", "given value=\"Zoë Änne\"", "given value=\"Zoe\""),
+        ("Patient.birthDate", "1984-02-29", "1984-02-28"),
+        ("Coverage.payor.identifier", "108537221", "104212505"),
+    ] {
+        assert!(right.contains(from), "the example does not have {from}");
+        let wrong = directory.path().join("wrong.xml");
+        fs::write(&wrong, right.replace(from, to)).unwrap();
+        let before = simulator.signatures();
+        let (said, signature) = service.sign(&wrong, PIN_QES, &["--egk", &egk_reader]);
+        assert!(!said.success, "{field} differs and was signed");
+        assert!(said.stderr.contains(field), "the field {field} is not named: {}", said.stderr);
+        assert!(
+            !said.stderr.contains(from) && !said.stderr.contains(to),
+            "a value is shown: {}",
+            said.stderr
+        );
+        assert!(!signature.exists(), "{field} differs and a signature was left");
+        assert_eq!(simulator.signatures(), before, "the physician's card signed although {field} differs");
+    }
+}
+
+fn signs_every_form(profile: &str) {
+    let card = CardImage::of(profile);
+    let directory = tempfile::tempdir().unwrap();
+    let reader = socket_in(&directory, "hpc");
+    let _simulator = Simulator::start(&[(&card, &reader)]);
+    let service = Service::start(Setup::on_readers(&[&reader], &card.anchors()));
+    for file in forms(directory.path()) {
+        let (said, signature) = service.sign(&file, PIN_QES, &NO_CARD);
+        assert!(said.success, "{}: {}", file.display(), said.text());
+        assert_eq!(
+            verified_content(&signature, &card.anchors()),
+            fs::read(&file).unwrap(),
+            "the content of {} changed",
+            file.display()
+        );
+        let judged = service.client(&["verify", signature.to_str().unwrap()]).expect_success();
+        assert!(judged.text().contains("VALID") && !judged.text().contains("INVALID"), "{}", judged.text());
+    }
+}
+
+/// The same prescription in the forms that practice software writes: nothing of this may be normalised away.
+fn forms(directory: &Path) -> Vec<PathBuf> {
+    let plain = fs::read_to_string(example("prescription.xml")).unwrap();
+    let write = |name: &str, text: String| {
+        let path = directory.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    vec![
+        write("plain.xml", plain.clone()),
+        write("crlf.xml", plain.replace('\n', "\r\n")),
+        write("comments.xml", plain.replacen("<entry>", "<!-- first -->\n<entry>", 1)),
+        write("one-line.xml", plain.lines().map(str::trim).collect()),
+        write("declaration.xml", format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{plain}")),
+        write("trailing-newlines.xml", format!("{plain}\n\n")),
+        write(
+            "large.xml",
+            plain.replacen("<entry>", &format!("<!-- {} -->\n<entry>", "x".repeat(900_000)), 1),
+        ),
+    ]
+}
