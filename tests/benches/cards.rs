@@ -84,7 +84,12 @@ fn foreign_module() {
     let start = Instant::now();
     let mut list = program("pkcs11-tool", ["-L", "--module", "opensc-pkcs11.so"]);
     run(list.env("PCSCLITE_CSOCK_NAME", daemon.socket()));
-    row("OpenSC's module: look at a card it does not know", "hpc-p384", simulator.commands() - before, start.elapsed());
+    row(
+        "OpenSC's module: look at a card it does not know",
+        "hpc-p384",
+        simulator.commands() - before,
+        start.elapsed(),
+    );
 
     let bench = Bench::with("egk-g21", "");
     let mut host = bench.host();
@@ -101,12 +106,16 @@ fn memory() {
     host.succeed("objects ESIGN");
     host.succeed(&format!("login ESIGN {PIN_CH}"));
     host.succeed(&format!("sign ESIGN C.HP.AUT.E256 {}", "5a".repeat(32)));
-    println!("| what the module adds to its host, card read and one signature made | {} |", resident(&mut host) - before);
+    println!(
+        "| what the module adds to its host, card read and one signature made | {} |",
+        resident(&mut host) - before
+    );
     drop(host);
 
     let service = Service::start(Setup::on_readers(&[&bench.reader], &bench.card.anchors()));
     service.client(&["list-cards"]).expect_success();
-    let status = fs::read_to_string(format!("/proc/{}/status", service.process_id())).expect("the service runs");
+    let status =
+        fs::read_to_string(format!("/proc/{}/status", service.process_id())).expect("the service runs");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says VmRSS");
     println!("| the idle service, module loaded | {} |", resident.trim().trim_end_matches(" kB"));
 }

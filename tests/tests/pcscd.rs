@@ -18,7 +18,7 @@ fn a_prescription_is_signed_through_pcscd_with_both_cards_in_their_readers() {
         setup.environment.push(bench.environment());
         let service = Service::start(setup);
         let (said, signature) =
-            service.sign(&example("prescription.xml"), PIN_QES, &["--egk", "pcsc:Simulated 00 01"]);
+            service.sign(&example("prescription.xml"), PIN_QES, &["--egk", "Simulated 00 01"]);
         assert!(said.success, "{profile}: {}", said.text());
         let content = verified_content(&signature, &bench.anchors);
         assert_eq!(content, fs::read(example("prescription.xml")).unwrap());

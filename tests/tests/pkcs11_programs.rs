@@ -38,17 +38,18 @@ fn pkcs11_tool_sees_certificates_and_public_keys_before_login_and_private_keys_a
 
 #[test]
 fn pkcs11_tool_signs_with_every_signing_key_of_both_cards() {
-    for (profile, slot, label, pin, mechanism, digest) in [
-        ("hpc-p384", "ESIGN", "C.HP.AUT.E384", PIN_CH, "ECDSA-SHA384", "-sha384"),
-        ("hpc-p384", "ESIGN", "C.HP.AUT.E384", PIN_CH, "ECDSA-SHA256", "-sha256"),
-        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", PIN_CH, "SHA256-RSA-PKCS", "-sha256"),
-        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", PIN_CH, "SHA512-RSA-PKCS", "-sha512"),
-        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", PIN_CH, "SHA256-RSA-PKCS-PSS", "-sha256"),
-        ("hpc-p384", "QES", "C.HP.QES.E384", PIN_QES, "ECDSA", "-sha384"),
-        ("hba-g21", "ESIGN", "C.HP.AUT.E256", PIN_CH, "ECDSA-SHA256", "-sha256"),
-        ("hba-g21", "ESIGN", "C.HP.AUT.R2048", PIN_CH, "SHA384-RSA-PKCS", "-sha384"),
-        ("hba-g21", "QES", "C.HP.QES.E256", PIN_QES, "ECDSA", "-sha256"),
-        ("hba-g21", "QES", "C.HP.QES.R2048", PIN_QES, "RSA-PKCS-PSS", "-sha256"),
+    // pkcs11-tool chooses keys by CKA_ID only.
+    for (profile, slot, label, id, pin, mechanism, digest) in [
+        ("hpc-p384", "ESIGN", "C.HP.AUT.E384", "01", PIN_CH, "ECDSA-SHA384", "-sha384"),
+        ("hpc-p384", "ESIGN", "C.HP.AUT.E384", "01", PIN_CH, "ECDSA-SHA256", "-sha256"),
+        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", "04", PIN_CH, "SHA256-RSA-PKCS", "-sha256"),
+        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", "04", PIN_CH, "SHA512-RSA-PKCS", "-sha512"),
+        ("hpc-p384", "ESIGN", "C.HP.AUT.R2048", "04", PIN_CH, "SHA256-RSA-PKCS-PSS", "-sha256"),
+        ("hpc-p384", "QES", "C.HP.QES.E384", "03", PIN_QES, "ECDSA", "-sha384"),
+        ("hba-g21", "ESIGN", "C.HP.AUT.E256", "01", PIN_CH, "ECDSA-SHA256", "-sha256"),
+        ("hba-g21", "ESIGN", "C.HP.AUT.R2048", "04", PIN_CH, "SHA384-RSA-PKCS", "-sha384"),
+        ("hba-g21", "QES", "C.HP.QES.E256", "03", PIN_QES, "ECDSA", "-sha256"),
+        ("hba-g21", "QES", "C.HP.QES.R2048", "06", PIN_QES, "RSA-PKCS-PSS", "-sha256"),
     ] {
         let bench = Bench::with(profile);
         let data = bench.file("data", b"to be signed by a card");
@@ -56,7 +57,7 @@ fn pkcs11_tool_signs_with_every_signing_key_of_both_cards() {
         let input = if raw { bench.digest(&data, digest) } else { data.clone() };
         let signature = bench.directory.path().join("signature");
         let token = bench.token(slot);
-        let mut arguments = vec!["--token-label", &token, "--login", "--pin", pin, "--label", label];
+        let mut arguments = vec!["--token-label", &token, "--login", "--pin", pin, "--id", id];
         arguments.extend(["--sign", "--mechanism", mechanism, "--input-file", path(&input)]);
         arguments.extend(["--output-file", path(&signature)]);
         if mechanism.starts_with("ECDSA") {
@@ -80,8 +81,7 @@ fn one_signature_of_the_generic_card_is_one_command_with_the_digest_and_le() {
     let digest = bench.digest(&data, "-sha384");
     let signature = bench.directory.path().join("signature");
     let token = bench.token("ESIGN");
-    let arguments =
-        ["--token-label", &token, "--login", "--pin", PIN_CH, "--label", "C.HP.AUT.E384", "--sign"];
+    let arguments = ["--token-label", &token, "--login", "--pin", PIN_CH, "--id", "01", "--sign"];
     let files = ["--mechanism", "ECDSA", "--input-file", path(&digest), "--output-file", path(&signature)];
     bench.pkcs11_tool(&[&arguments[..], &files[..]].concat()).expect_success();
 
