@@ -75,7 +75,7 @@ impl Hpc {
             iccsn: content.iccsn,
             keys: content.keys,
             connection: Connection::Good,
-            has_channels: true,
+            has_channels: content.profile.logical_channels,
             orphans: Vec::new(),
         })
     }

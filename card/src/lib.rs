@@ -21,5 +21,6 @@ pub mod transport;
 
 mod file;
 mod iccsn;
+mod public_key;
 #[cfg(test)]
 mod script;

@@ -23,6 +23,8 @@ pub struct Profile {
     pub mf_aid: Vec<u8>,
     /// ATRs this card is known to send, upper-case hexadecimal. A hint only: chips are shared between card types.
     pub atrs: Vec<String>,
+    /// Whether the card has logical channels besides the basic one.
+    pub logical_channels: bool,
     /// The applications with keys, ESIGN first.
     pub applications: Vec<ApplicationProfile>,
 }

@@ -79,6 +79,11 @@ impl Session {
         }
     }
 
+    /// Whether this key was the last one selected on the basic channel, as far as we know.
+    pub(super) fn has_shared_key(&self, choice: KeyChoice) -> bool {
+        self.place == Place::Shared && self.key == Some(choice)
+    }
+
     /// Whether the keys may be asked for a signature.
     pub(super) fn usable(&self) -> bool {
         self.logged_in || self.pin == PinStatus::Disabled

@@ -1,14 +1,16 @@
 //! Signatures: PSO COMPUTE DIGITAL SIGNATURE (ISO/IEC 7816-8 clause 11.8, gemSpec_COS clause 14.8.2).
 //!
-//! On a channel of our own one signature is one command, once the key is selected. On the basic channel anybody may
-//! have selected another DF meanwhile, where the same key reference names another key: there a signature begins with
-//! SELECT (ESIGN, whose PIN survives it) or with GET PIN STATUS (QES, whose PIN does not), in the same section.
+//! Once the key is selected, one signature is one command. On a channel of our own that is all there is to it. On the
+//! basic channel anybody may have selected another DF meanwhile, where the same key reference names another key: there
+//! the signature is believed only if it verifies with the certificate's key. Otherwise, and for the first one, it begins
+//! with SELECT (ESIGN, whose PIN survives it) or with GET PIN STATUS (QES, whose PIN does not), in the same section.
 
 use super::commands::{self, KeyChoice};
 use super::session::Place;
 use super::{CardError, Hpc};
 use crate::apdu::Channel;
 use crate::profile::{Application, KeyKind, KeyProfile, SignatureScheme};
+use crate::public_key::PublicKey;
 use crate::status::StatusWord;
 
 /// Bytes of a SHA-256 digest.
@@ -22,7 +24,7 @@ impl Hpc {
         input: &[u8],
     ) -> Result<Vec<u8>, CardError> {
         let key = self.keys.iter().find(|key| key.profile.id == key_id).ok_or(CardError::KeyMissing)?;
-        let (application, key) = (key.application, key.profile);
+        let (application, key, certificate) = (key.application, key.profile, key.certificate.clone());
         let algorithm = key.algorithm(scheme).ok_or(CardError::SchemeNotAllowed { scheme })?;
         check_length(key, scheme, input.len())?;
         let choice = KeyChoice { reference: key.reference, algorithm };
@@ -30,6 +32,12 @@ impl Hpc {
             return Err(CardError::NotLoggedIn);
         }
         let signature = self.section(|hpc| {
+            if hpc.session(application)?.has_shared_key(choice) {
+                let public_key = PublicKey::from_certificate(&certificate, key.kind);
+                if let Some(signature) = hpc.sign_again(application, public_key, scheme, input)? {
+                    return Ok(signature);
+                }
+            }
             let channel = hpc.reach(application)?;
             hpc.compute(application, channel, choice, scheme, input)
         })?;
@@ -38,6 +46,24 @@ impl Hpc {
             return Err(CardError::SignatureLength { expected, got: signature.len() });
         }
         Ok(signature)
+    }
+
+    /// Has the key sign that was selected on the basic channel some time ago. `None` if another key answered, or none.
+    fn sign_again(
+        &mut self,
+        application: Application,
+        public_key: Option<PublicKey>,
+        scheme: SignatureScheme,
+        input: &[u8],
+    ) -> Result<Option<Vec<u8>>, CardError> {
+        let Some(public_key) = public_key else { return Ok(None) };
+        let response = self.send(&commands::compute_signature(input))?;
+        if response.status.is_ok() && public_key.verifies(scheme, input, &response.data) {
+            return Ok(Some(response.data));
+        }
+        tracing::debug!(status = %response.status, "the key selection was lost");
+        self.session(application)?.key = None;
+        Ok(None)
     }
 
     /// Makes sure that the application is the selected one and returns its channel.

@@ -1,0 +1,80 @@
+//! The public key of a certificate, to check what a card returned.
+//!
+//! Where another program may have changed the card's selection meanwhile, a signature is believed only after it was
+//! verified (`docs/decisions/logical-channels.md`).
+
+use bp256::BrainpoolP256r1;
+use ecdsa::{EcdsaCurve, Signature, VerifyingKey};
+use elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
+use elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize};
+use p256::NistP256;
+use p384::NistP384;
+use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::{Pkcs1v15Sign, Pss, RsaPublicKey};
+use sha2::Sha256;
+use signature::hazmat::PrehashVerifier;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+use crate::profile::{Curve, KeyKind, SignatureScheme};
+
+/// Salt length of the card's PSS (gemSpec_COS: as long as the hash).
+const PSS_SALT_LEN: usize = 32;
+
+/// A key that signatures of one card key are checked with.
+pub(crate) enum PublicKey {
+    P256(VerifyingKey<NistP256>),
+    P384(VerifyingKey<NistP384>),
+    BrainpoolP256r1(VerifyingKey<BrainpoolP256r1>),
+    Rsa(RsaPublicKey),
+}
+
+impl PublicKey {
+    /// The key in a certificate, DER; `None` if it is not of this kind or the certificate cannot be read.
+    pub(crate) fn from_certificate(certificate: &[u8], kind: KeyKind) -> Option<PublicKey> {
+        let certificate = Certificate::from_der(certificate).ok()?;
+        let bits = certificate.tbs_certificate().subject_public_key_info().subject_public_key.as_bytes()?;
+        match kind {
+            KeyKind::Ec(Curve::P256) => point(bits).map(PublicKey::P256),
+            KeyKind::Ec(Curve::P384) => point(bits).map(PublicKey::P384),
+            KeyKind::Ec(Curve::BrainpoolP256r1) => point(bits).map(PublicKey::BrainpoolP256r1),
+            KeyKind::Rsa { .. } => RsaPublicKey::from_pkcs1_der(bits).ok().map(PublicKey::Rsa),
+        }
+    }
+
+    /// Whether this key's private half made the signature over the input, both as [`crate::hpc::Hpc::sign`] has them.
+    pub(crate) fn verifies(&self, scheme: SignatureScheme, input: &[u8], signature: &[u8]) -> bool {
+        match (self, scheme) {
+            (PublicKey::P256(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
+            (PublicKey::P384(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
+            (PublicKey::BrainpoolP256r1(key), SignatureScheme::Ecdsa) => {
+                ecdsa_verifies(key, input, signature)
+            }
+            (PublicKey::Rsa(key), SignatureScheme::RsaPkcs1) => {
+                key.verify(Pkcs1v15Sign::new_unprefixed(), input, signature).is_ok()
+            }
+            (PublicKey::Rsa(key), SignatureScheme::RsaPssSha256) => {
+                key.verify(Pss::<Sha256>::new_with_salt(PSS_SALT_LEN), input, signature).is_ok()
+            }
+            _ => false,
+        }
+    }
+}
+
+fn point<C>(bytes: &[u8]) -> Option<VerifyingKey<C>>
+where
+    C: EcdsaCurve + CurveArithmetic,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    VerifyingKey::from_sec1_bytes(bytes).ok()
+}
+
+/// r and s, each in the curve's full width.
+fn ecdsa_verifies<C>(key: &VerifyingKey<C>, digest: &[u8], signature: &[u8]) -> bool
+where
+    C: EcdsaCurve + CurveArithmetic,
+{
+    Signature::<C>::from_slice(signature)
+        .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
+}
