@@ -52,16 +52,29 @@ pub struct Entry {
 #[derive(Debug, Error)]
 pub enum AuditError {
     /// The file cannot be created.
-    #[error("audit database {path}: {source}")]
+    #[error("audit.database: {path}: {source}")]
     File {
         /// The file.
         path: String,
         /// What the system says.
         source: std::io::Error,
     },
+    /// The file is no database, or a broken one.
+    #[error("audit.database: {path}: expected an SQLite database: {source}")]
+    NotADatabase {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
     /// The tables cannot be brought up to date.
-    #[error("audit database: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("audit.database: {path}: expected tables of this version or an earlier one: {source}")]
+    Migration {
+        /// The file.
+        path: String,
+        /// What does not fit.
+        source: sqlx::migrate::MigrateError,
+    },
     /// The database failed.
     #[error("audit database: {0}")]
     Database(#[from] sqlx::Error),
@@ -97,8 +110,8 @@ impl AuditTrail {
     /// # Errors
     /// The file or the database, or tables made by a later version.
     pub async fn open(path: &Path) -> Result<AuditTrail, AuditError> {
-        create_private(path)
-            .map_err(|source| AuditError::File { path: path.display().to_string(), source })?;
+        let name = || path.display().to_string();
+        create_private(path).map_err(|source| AuditError::File { path: name(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -106,8 +119,10 @@ impl AuditTrail {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging();
         // One connection: SQLite has one writer, and the statement above relies on nobody writing in between.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        MIGRATIONS.run(&pool).await?;
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
+        let migrated = MIGRATIONS.run(&pool).await;
+        migrated.map_err(|source| AuditError::Migration { path: name(), source })?;
         Ok(AuditTrail { pool })
     }
 
@@ -127,6 +142,8 @@ impl AuditTrail {
     /// # Errors
     /// The database; then nothing was written.
     pub async fn record(&self, entry: &Entry, at: OffsetDateTime) -> Result<u64, AuditError> {
+        // The commit is awaited by itself: a row comes back from INSERT ... RETURNING before it is on the disk.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let row = sqlx::query(INSERT)
             .bind(at.format(&Rfc3339)?)
             .bind(&entry.request_id)
@@ -136,9 +153,11 @@ impl AuditTrail {
             .bind(&entry.certificate_serial)
             .bind(entry.document_sha256.map(hex::encode))
             .bind(&entry.remark)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *transaction)
             .await?;
-        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+        let sequence = row.try_get::<i64, _>(0)?.unsigned_abs();
+        transaction.commit().await?;
+        Ok(sequence)
     }
 
     /// Waits for running writes and closes the database.
@@ -223,6 +242,36 @@ mod tests {
         sqlx::query("DROP TABLE audit").execute(&trail.pool).await.unwrap();
         let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
         assert!(matches!(error, AuditError::Database(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_fails_at_its_commit_is_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = AuditTrail::open(&folder.path().join("audit.db")).await.unwrap();
+        // Stands for a full disk: the row is made, and its commit fails.
+        for statement in [
+            "CREATE TABLE disk (page INTEGER PRIMARY KEY)",
+            "CREATE TABLE used (page INTEGER REFERENCES disk (page) DEFERRABLE INITIALLY DEFERRED)",
+            "CREATE TRIGGER fill AFTER INSERT ON audit BEGIN INSERT INTO used VALUES (1); END",
+        ] {
+            sqlx::query(statement).execute(&trail.pool).await.unwrap();
+        }
+        for _ in 0..2 {
+            let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
+            assert!(matches!(error, AuditError::Database(_)), "{error}");
+        }
+        sqlx::query("INSERT INTO disk VALUES (1)").execute(&trail.pool).await.unwrap();
+        assert_eq!(trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        std::fs::write(&path, "something else entirely, long enough for a header of a database file")
+            .unwrap();
+        let error = AuditTrail::open(&path).await.unwrap_err();
+        assert!(error.to_string().contains("audit.db"), "{error}");
     }
 
     #[tokio::test]
