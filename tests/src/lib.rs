@@ -4,9 +4,12 @@
 
 pub mod artefacts;
 pub mod cards;
+pub mod desk;
 pub mod host;
 pub mod openssl;
 pub mod pcscd;
 pub mod programs;
 pub mod service;
 pub mod simulator;
+pub mod sshd;
+pub mod tls;

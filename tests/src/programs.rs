@@ -34,7 +34,11 @@ impl Ran {
 #[track_caller]
 pub fn run(command: &mut Command) -> Ran {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+    ended(command.output().unwrap_or_else(|error| panic!("{name} cannot be started: {error}")))
+}
+
+/// What is left of a program that ended.
+pub fn ended(output: Output) -> Ran {
     let Output { status, stdout, stderr } = output;
     Ran {
         success: status.success(),
