@@ -72,6 +72,13 @@ pub struct PinProfile {
     pub tries: u8,
 }
 
+impl PinProfile {
+    /// Whether the PIN belongs to the MF, not to the application (bit 8 of the reference is clear, ISO/IEC 7816-4 clause 11.5.2).
+    pub fn is_global(&self) -> bool {
+        self.reference & 0x80 == 0
+    }
+}
+
 /// One private key and its certificate.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -145,6 +145,23 @@ fn a_reset_is_told_until_the_caller_reconnects() {
 }
 
 #[test]
+fn a_reset_before_a_section_is_told_before_any_command_is_sent() {
+    for (insertions, told) in [(1, "Reset"), (2, "Removed")] {
+        let card = Card::listen(vec![vec![
+            status(1, 1),
+            atr(),
+            (BEGIN, vec![1]),
+            status(1, insertions),
+            atr(),
+            (END, vec![0]),
+        ]]);
+        let mut transport = card.connect();
+        assert_eq!(format!("{:?}", transport.begin().unwrap_err()), told);
+        card.join();
+    }
+}
+
+#[test]
 fn a_section_is_ended_after_a_reset_within_it() {
     let card = Card::listen(vec![vec![
         status(1, 1),
@@ -225,7 +242,7 @@ fn nonsense_is_no_answer() {
     let card = Card::listen(vec![
         vec![status(1, 1), atr(), (SELECT, vec![0x90])],
         vec![(STATUS, vec![1, 0])],
-        vec![status(1, 1), atr(), (BEGIN, vec![1])],
+        vec![status(1, 1), atr(), (BEGIN, vec![2])],
     ]);
     let result = card.connect().transmit(&select());
     assert!(matches!(result, Err(TransportError::Apdu(_))), "{result:?}");

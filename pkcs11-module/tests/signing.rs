@@ -109,7 +109,7 @@ fn p384_signature_puts_the_founding_command_on_the_wire() {
     bench.reader.take_trace();
     session.sign(&Mechanism::Ecdsa, key(&session, "C.HP.QES.E384"), &digest).unwrap();
     let trace = bench.reader.take_trace().join("\n").replace(' ', "").to_uppercase();
-    let expected = format!("2A9E9A30{}00", hex::encode_upper(digest));
+    let expected = format!("002A9E9A30{}00", hex::encode_upper(digest));
     assert!(trace.contains(&expected), "{trace}");
     assert_eq!(trace.matches("2A9E9A").count(), 1, "{trace}");
 }

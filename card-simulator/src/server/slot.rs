@@ -204,11 +204,12 @@ impl Client {
         (state.card.is_some(), state.insertions)
     }
 
-    /// Waits until nobody else holds the card, then holds it.
-    pub(super) fn begin(&mut self) {
+    /// Waits until nobody else holds the card, then holds it. Whether the card changed since this client looked.
+    pub(super) fn begin(&mut self) -> bool {
         let slot = self.slot.clone();
         let mut state = self.turn(&slot);
         state.holder = Some(self.id);
+        self.seen.is_some_and(|seen| seen != state.epoch)
     }
 
     /// Lets go of the card.

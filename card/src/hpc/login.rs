@@ -106,6 +106,13 @@ impl Hpc {
                 self.session(profile.application)?.place = Place::Own(channel);
                 Ok(channel)
             }
+            // A PIN of the MF is compared wherever the channel stands; a PIN of the application needs its DF.
+            None if profile.pin.is_global() => {
+                let session = self.session(profile.application)?;
+                session.place = Place::Shared;
+                session.key = None;
+                Ok(Channel::BASIC)
+            }
             None => self.select_shared(profile).map(|()| Channel::BASIC),
         }
     }

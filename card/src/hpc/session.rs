@@ -79,9 +79,10 @@ impl Session {
         }
     }
 
-    /// Whether this key was the last one selected on the basic channel, as far as we know.
-    pub(super) fn has_shared_key(&self, choice: KeyChoice) -> bool {
-        self.place == Place::Shared && self.key == Some(choice)
+    /// Whether this key is selected on the basic channel, or its application is, unless another program interfered.
+    pub(super) fn may_be_selected(&self, choice: KeyChoice) -> bool {
+        let in_application = self.application == Application::Qes && self.logged_in;
+        self.place == Place::Shared && (self.key == Some(choice) || in_application)
     }
 
     /// Whether the keys may be asked for a signature.

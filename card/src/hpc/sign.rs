@@ -1,9 +1,10 @@
 //! Signatures: PSO COMPUTE DIGITAL SIGNATURE (ISO/IEC 7816-8 clause 11.8, gemSpec_COS clause 14.8.2).
 //!
 //! Once the key is selected, one signature is one command. On a channel of our own that is all there is to it. On the
-//! basic channel anybody may have selected another DF meanwhile, where the same key reference names another key: there
-//! the signature is believed only if it verifies with the certificate's key. Otherwise, and for the first one, it begins
-//! with SELECT (ESIGN, whose PIN survives it) or with GET PIN STATUS (QES, whose PIN does not), in the same section.
+//! basic channel anybody may have selected another DF meanwhile, where the same key reference names another key: what is
+//! thought to be selected is used, but the signature is believed only if it verifies with the certificate's key. Where
+//! nothing is, or that fails, a signature begins with SELECT (ESIGN, whose PIN survives it) or with GET PIN STATUS (QES,
+//! whose PIN does not), in the same section.
 
 use super::commands::{self, KeyChoice};
 use super::session::Place;
@@ -32,11 +33,15 @@ impl Hpc {
             return Err(CardError::NotLoggedIn);
         }
         let signature = self.section(|hpc| {
-            if hpc.session(application)?.has_shared_key(choice) {
-                let public_key = PublicKey::from_certificate(&certificate, key.kind);
-                if let Some(signature) = hpc.sign_again(application, public_key, scheme, input)? {
+            if hpc.session(application)?.may_be_selected(choice)
+                && let Some(public_key) = PublicKey::from_certificate(&certificate, key.kind)
+                && let Some(signature) = hpc.try_shared(application, choice, input)?
+            {
+                if public_key.verifies(scheme, input, &signature) {
                     return Ok(signature);
                 }
+                tracing::debug!("another program's key answered");
+                hpc.session(application)?.key = None;
             }
             let channel = hpc.reach(application)?;
             hpc.compute(application, channel, choice, scheme, input)
@@ -48,20 +53,24 @@ impl Hpc {
         Ok(signature)
     }
 
-    /// Has the key sign that was selected on the basic channel some time ago. `None` if another key answered, or none.
-    fn sign_again(
+    /// Signs with what is thought to be selected on the basic channel, without making sure. `None` if the card refuses,
+    /// which says nothing: another program may have selected something else.
+    fn try_shared(
         &mut self,
         application: Application,
-        public_key: Option<PublicKey>,
-        scheme: SignatureScheme,
+        choice: KeyChoice,
         input: &[u8],
     ) -> Result<Option<Vec<u8>>, CardError> {
-        let Some(public_key) = public_key else { return Ok(None) };
+        if self.session(application)?.key != Some(choice) {
+            if !self.send(&commands::set_signature_key(choice))?.status.is_ok() {
+                return Ok(None);
+            }
+            self.session(application)?.key = Some(choice);
+        }
         let response = self.send(&commands::compute_signature(input))?;
-        if response.status.is_ok() && public_key.verifies(scheme, input, &response.data) {
+        if response.status.is_ok() {
             return Ok(Some(response.data));
         }
-        tracing::debug!(status = %response.status, "the key selection was lost");
         self.session(application)?.key = None;
         Ok(None)
     }

@@ -20,6 +20,8 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 const ATR: u8 = 0x04;
 const BEGIN: u8 = 0x05;
+/// Answer to BEGIN: granted, but not on the card that this client knows.
+const CARD_CHANGED: u8 = 0x01;
 const END: u8 = 0x06;
 const STATUS: u8 = 0x07;
 
@@ -122,7 +124,13 @@ impl Transport for SocketTransport {
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
-        acknowledged(&self.exchange(&[BEGIN])?)?;
+        let answer = self.exchange(&[BEGIN])?;
+        if answer == [CARD_CHANGED] {
+            let error = self.not_executed();
+            acknowledged(&self.on_line(|line| line.ask(&[END]))?)?;
+            return Err(error);
+        }
+        acknowledged(&answer)?;
         self.in_section = true;
         Ok(())
     }

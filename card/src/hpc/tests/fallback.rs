@@ -10,7 +10,7 @@ fn shared_qes_login(refusal: &str) -> Script {
 }
 
 fn shared_esign_login() -> Script {
-    more().on(SELECT_ESIGN, "9000").on("00200001 08 26123456FFFFFFFF", "9000")
+    more().on("00200001 08 26123456FFFFFFFF", "9000")
 }
 
 #[test]
@@ -97,29 +97,45 @@ fn a_signature_of_another_key_is_thrown_away_and_the_key_selected_anew() {
 }
 
 #[test]
-fn a_qes_signature_of_another_key_is_thrown_away_and_the_login_is_over_with_its_application() {
-    let kept = format!("{KEPT_SIGNATURE}9000");
+fn a_single_qes_signature_without_channels_costs_two_commands_in_and_three_to_sign_and_leave() {
     let script = more()
         .on(SELECT_QES, "9000")
         .on("00200081 08 26123456FFFFFFFF", "9000")
-        .on("80200081", "9000")
         .on(&select_key(0, 0x86, 0x00), "9000")
-        .on(&pso(0), &kept)
-        .on(&pso(0), &signature())
-        .on("80200081", "6A88");
+        .on(&pso(0), &format!("{KEPT_SIGNATURE}9000"))
+        .on("00A4040C", "9000");
     let (mut hpc, log) = opened_with_certificate(script);
     hpc.verify_pin(Application::Qes, &pin()).unwrap();
+    assert_eq!(log.take_count(), 2);
     hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST).unwrap();
-    let refused = hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST);
-    assert!(matches!(refused, Err(CardError::NotLoggedIn)), "{refused:?}");
+    hpc.logout(Application::Qes).unwrap();
+    assert_eq!(log.take_count(), 3);
     done(hpc, &log, more());
+}
+
+#[test]
+fn a_qes_signature_of_another_key_is_thrown_away_and_the_login_is_over_with_its_application() {
+    for disturbed in [signature().as_str(), "6982"] {
+        let script = more()
+            .on(SELECT_QES, "9000")
+            .on("00200081 08 26123456FFFFFFFF", "9000")
+            .on(&select_key(0, 0x86, 0x00), "9000")
+            .on(&pso(0), &format!("{KEPT_SIGNATURE}9000"))
+            .on(&pso(0), disturbed)
+            .on("80200081", "6A88");
+        let (mut hpc, log) = opened_with_certificate(script);
+        hpc.verify_pin(Application::Qes, &pin()).unwrap();
+        hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST).unwrap();
+        let refused = hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST);
+        assert!(matches!(refused, Err(CardError::NotLoggedIn)), "{refused:?}");
+        done(hpc, &log, more());
+    }
 }
 
 #[test]
 fn without_channels_and_a_readable_certificate_esign_is_selected_before_each_signature() {
     let script = more()
         .on("0070000001", "6D00")
-        .on(SELECT_ESIGN, "9000")
         .on("00200001 08 26123456FFFFFFFF", "9000")
         .on(SELECT_ESIGN, "9000")
         .on(&select_key(0, 0x86, 0x00), "9000")
@@ -153,11 +169,17 @@ fn another_programs_select_is_noticed_before_a_wrong_key_could_sign() {
 }
 
 #[test]
-fn selecting_esign_on_the_shared_channel_ends_the_qes_login() {
-    let script = shared_qes_login("6D00").then(shared_esign_login());
+fn an_esign_signature_on_the_shared_channel_ends_the_qes_login() {
+    let script = shared_qes_login("6D00")
+        .then(shared_esign_login())
+        .on(SELECT_ESIGN, "9000")
+        .on(&select_key(0, 0x86, 0x00), "9000")
+        .on(&pso(0), &signature());
     let (mut hpc, log) = opened(script);
     hpc.verify_pin(Application::Qes, &pin()).unwrap();
     hpc.verify_pin(Application::Esign, &pin()).unwrap();
+    assert!(hpc.is_logged_in(Application::Qes));
+    hpc.sign(1, SignatureScheme::Ecdsa, &QES_DIGEST).unwrap();
     log.take_count();
     assert!(!hpc.is_logged_in(Application::Qes));
     assert!(matches!(hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST), Err(CardError::NotLoggedIn)));
