@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::slot::Client;
 use super::{Address, Plug, PlugError, Slot, Wake};
@@ -27,10 +29,11 @@ const DONE: [u8; 1] = [0x00];
 /// Listens for clients; each gets a thread of its own.
 pub(super) fn plug(slot: &Slot, address: &Address) -> Result<Plug, PlugError> {
     let fail = |source| PlugError::Listen { address: address.clone(), source };
-    let (listener, address) = Listener::bind(address).map_err(fail)?;
+    let (listener, file, address) = Listener::bind(address).map_err(fail)?;
+    let listener = Arc::new(listener);
     let stop = Arc::new(AtomicBool::new(false));
     let clients = Arc::new(Clients::default());
-    let waker = Waker { address: address.clone(), clients: clients.clone() };
+    let waker = Waker { listener: listener.clone(), clients: clients.clone(), _file: file };
     let thread = {
         let (slot, stop) = (slot.clone(), stop.clone());
         std::thread::spawn(move || accept(&listener, &slot, &stop, &clients))
@@ -54,6 +57,8 @@ fn accept(listener: &Listener, slot: &Slot, stop: &AtomicBool, clients: &Arc<Cli
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
+    // Also those that were let in while the plug was being taken out.
+    clients.end_all();
 }
 
 /// Answers one client until it hangs up or breaks the protocol.
@@ -67,10 +72,7 @@ fn serve(stream: &mut Stream, mut client: Client) {
                 continue;
             }
             [ATR] => client.atr(),
-            [BEGIN] => {
-                client.begin();
-                DONE.to_vec()
-            }
+            [BEGIN] => vec![u8::from(client.begin())],
             [END] => {
                 client.end();
                 DONE.to_vec()
@@ -117,18 +119,19 @@ enum Stream {
 }
 
 impl Listener {
-    fn bind(address: &Address) -> std::io::Result<(Listener, Address)> {
+    fn bind(address: &Address) -> std::io::Result<(Listener, Option<SocketFile>, Address)> {
         match address {
             Address::Unix(path) => {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path)?;
+                let file = SocketFile::of(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-                Ok((Listener::Unix(listener), address.clone()))
+                Ok((Listener::Unix(listener), Some(file), address.clone()))
             }
             Address::Tcp(host) | Address::Vpcd(host) => {
                 let listener = TcpListener::bind(host)?;
                 let bound = Address::Tcp(listener.local_addr()?.to_string());
-                Ok((Listener::Tcp(listener), bound))
+                Ok((Listener::Tcp(listener), None, bound))
             }
         }
     }
@@ -143,10 +146,46 @@ impl Listener {
             }
         }
     }
+
+    /// Ends a wait in [`Listener::accept`], whatever became of the address, and takes no client from now on.
+    fn close(&self) {
+        // A listener that is closed already needs no closing.
+        let _ = match self {
+            Listener::Unix(listener) => SockRef::from(listener).shutdown(Shutdown::Both),
+            Listener::Tcp(listener) => SockRef::from(listener).shutdown(Shutdown::Both),
+        };
+    }
 }
 
-/// Removes a socket nobody listens on any more; one in use stays and makes the bind fail.
+/// The name of a Unix socket in the file system. Dropping it removes the name, unless it names something else by now.
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> std::io::Result<SocketFile> {
+        let file = std::fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_path_buf(), device: file.dev(), inode: file.ino() })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = |file: std::fs::Metadata| file.dev() == self.device && file.ino() == self.inode;
+        if std::fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+            // Without the right to remove it, it stays as after a kill: the next run replaces it.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Removes a socket nobody listens on any more; one in use stays, as does any other file, and makes the bind fail.
 fn remove_stale(path: &Path) -> std::io::Result<()> {
+    if !std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+        return Ok(());
+    }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),
         _ => Ok(()),
@@ -209,29 +248,22 @@ impl Clients {
     }
 }
 
-/// Ends the wait for clients by being one, and hangs up on those there are.
+/// Ends the wait for clients, and hangs up on those there are.
 struct Waker {
-    address: Address,
+    listener: Arc<Listener>,
     clients: Arc<Clients>,
+    _file: Option<SocketFile>,
 }
 
 impl std::fmt::Debug for Waker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waker").field("address", &self.address).finish_non_exhaustive()
+        f.write_str("Waker")
     }
 }
 
 impl Wake for Waker {
     fn wake(&self) {
-        match &self.address {
-            Address::Unix(path) => {
-                let _ = UnixStream::connect(path);
-                let _ = std::fs::remove_file(path);
-            }
-            Address::Tcp(host) | Address::Vpcd(host) => {
-                let _ = TcpStream::connect(host);
-            }
-        }
+        self.listener.close();
         self.clients.end_all();
     }
 }

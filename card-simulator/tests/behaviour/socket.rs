@@ -198,3 +198,37 @@ fn a_plug_taken_out_frees_its_address() {
     let Address::Tcp(host) = tcp.address() else { panic!("{tcp:?}") };
     assert!(std::net::TcpStream::connect(host).is_ok());
 }
+
+#[test]
+fn a_plug_can_be_taken_out_after_its_directory_is_gone() {
+    let Reader { slot, _plug, _directory, .. } = reader(hba());
+    _directory.close().unwrap();
+    drop(_plug);
+    assert!(slot.has_card());
+}
+
+#[test]
+fn a_plug_leaves_alone_what_took_its_place() {
+    let Reader { slot, path, _plug, _directory } = reader(hba());
+    std::fs::remove_file(&path).unwrap();
+    let successor = slot.plug(&Address::Unix(path.clone())).unwrap();
+    drop(_plug);
+    assert!(UnixStream::connect(&path).is_ok());
+    drop(successor);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_left_behind_is_replaced_and_nothing_else_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("card.sock");
+    let slot = Slot::empty();
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let live = slot.plug(&Address::Unix(path.clone())).unwrap();
+    assert!(slot.plug(&Address::Unix(path.clone())).is_err());
+    assert!(UnixStream::connect(&path).is_ok());
+    drop(live);
+    std::fs::write(&path, "letters to grandmother").unwrap();
+    assert!(slot.plug(&Address::Unix(path.clone())).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "letters to grandmother");
+}
