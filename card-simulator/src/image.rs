@@ -15,6 +15,7 @@ mod summary;
 use std::fs::File as Lock;
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -33,6 +34,11 @@ const STATE: &str = "state.json";
 const COUNTERS: &str = "counters.bin";
 const LOCK: &str = "lock";
 
+/// How long a locked image is tried again. A process forked by another thread of the holder keeps the lock until it
+/// executes its program, even if the holder has closed the image meanwhile.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// A card image could not be opened, made or kept.
 #[derive(Debug, Error)]
 pub enum ImageError {
@@ -44,7 +50,10 @@ pub enum ImageError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Another process has this card plugged in.
+    /// There is no card image in this directory.
+    #[error("{}: no card image is there", .0.display())]
+    Missing(PathBuf),
+    /// Somebody has this card plugged in.
     #[error("{}: the card image is in use by another process", .0.display())]
     InUse(PathBuf),
     /// There is a card image in this directory already.
@@ -86,9 +95,13 @@ impl CardImage {
     /// Opens the image in a directory and locks it until the value is dropped.
     ///
     /// # Errors
-    /// [`ImageError::InUse`] if another process holds it, otherwise what is wrong with the files.
+    /// [`ImageError::Missing`] if there is none, [`ImageError::InUse`] if another process holds it, otherwise what is
+    /// wrong with the files.
     pub fn open(directory: impl AsRef<Path>) -> Result<CardImage, ImageError> {
         let directory = directory.as_ref().to_path_buf();
+        if !directory.join(CARD).exists() {
+            return Err(ImageError::Missing(directory));
+        }
         let lock = lock(&directory)?;
         let fixed = Fixed::load(&directory.join(CARD))?;
         let damaged = |reason: String| ImageError::Damaged { path: directory.join(CARD), reason };
@@ -155,8 +168,7 @@ impl CardImage {
     }
 
     pub(crate) fn store_body(&mut self, file: &File, body: Body) -> Result<(), ImageError> {
-        self.state.set_body(file, body.clone());
-        self.state.save(&self.directory.join(STATE))?;
+        self.change(|state| state.set_body(file, body.clone()))?;
         if let Some(slot) = self.contents.get_mut(file.id) {
             *slot = body;
         }
@@ -177,8 +189,8 @@ impl CardImage {
         password: &Password,
         state: PasswordState,
     ) -> Result<(), ImageError> {
-        self.state.set_password(self.layout.owner(password), state);
-        self.state.save(&self.directory.join(STATE))
+        let owner = self.layout.owner(password);
+        self.change(|next| next.set_password(owner, state))
     }
 
     pub(crate) fn is_enabled(&self, password: &Password) -> bool {
@@ -186,8 +198,16 @@ impl CardImage {
     }
 
     pub(crate) fn store_enabled(&mut self, password: &Password, enabled: bool) -> Result<(), ImageError> {
-        self.state.set_enabled(password, enabled);
-        self.state.save(&self.directory.join(STATE))
+        self.change(|state| state.set_enabled(password, enabled))
+    }
+
+    /// Changes the state on disk, and then in memory: a change that could not be written did not happen.
+    fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<(), ImageError> {
+        let mut next = self.state.clone();
+        change(&mut next);
+        next.save(&self.directory.join(STATE))?;
+        self.state = next;
+        Ok(())
     }
 
     pub(crate) fn tries(&self, password: &Password) -> u8 {
@@ -224,27 +244,45 @@ impl std::fmt::Debug for CardImage {
     }
 }
 
-/// Writes a new image into a directory that holds none.
-pub(crate) fn create(
-    directory: &Path,
-    fixed: &Fixed,
-    layout: &'static Layout,
-    passwords: Vec<(&'static Password, PasswordState)>,
-) -> Result<(), ImageError> {
-    let _lock = lock(directory)?;
-    if directory.join(CARD).exists() {
-        return Err(ImageError::Exists(directory.to_path_buf()));
+/// A directory that holds no card image, locked for a new one.
+pub(crate) struct Blank {
+    directory: PathBuf,
+    _lock: Lock,
+}
+
+impl Blank {
+    /// Takes a directory for a new image.
+    pub(crate) fn claim(directory: &Path) -> Result<Blank, ImageError> {
+        let exists = || Err(ImageError::Exists(directory.to_path_buf()));
+        if directory.join(CARD).exists() {
+            return exists();
+        }
+        let lock = lock(directory)?;
+        // Another process may have made one since.
+        if directory.join(CARD).exists() {
+            return exists();
+        }
+        Ok(Blank { directory: directory.to_path_buf(), _lock: lock })
     }
-    let mut state = State::default();
-    for password in &layout.passwords {
-        state.set_enabled(password, password.enabled);
+
+    /// Writes the image; `card.json` comes last and makes it one.
+    pub(crate) fn fill(
+        self,
+        fixed: &Fixed,
+        layout: &'static Layout,
+        passwords: Vec<(&'static Password, PasswordState)>,
+    ) -> Result<(), ImageError> {
+        let mut state = State::default();
+        for password in &layout.passwords {
+            state.set_enabled(password, password.enabled);
+        }
+        for (password, value) in passwords {
+            state.set_password(password, value);
+        }
+        state.save(&self.directory.join(STATE))?;
+        Counters::create(&self.directory.join(COUNTERS), layout)?;
+        fixed.save(&self.directory.join(CARD))
     }
-    for (password, value) in passwords {
-        state.set_password(password, value);
-    }
-    state.save(&directory.join(STATE))?;
-    Counters::create(&directory.join(COUNTERS), layout)?;
-    fixed.save(&directory.join(CARD))
 }
 
 fn first(file: &File) -> Body {
@@ -259,10 +297,16 @@ fn lock(directory: &Path) -> Result<Lock, ImageError> {
     let path = directory.join(LOCK);
     let open = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|source| ImageError::Io { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ImageError::InUse(directory.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(ImageError::Io { path, source }),
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => return Err(ImageError::InUse(directory.to_path_buf())),
+            Err(TryLockError::Error(source)) => return Err(ImageError::Io { path, source }),
+        }
     }
 }
 

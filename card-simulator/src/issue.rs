@@ -14,7 +14,7 @@ pub use rsa_keys::RsaKeyPool;
 pub use secrets::Secrets;
 
 use crate::crypto::{CryptoError, PrivateKey, is_published};
-use crate::image::{self, Body, Fixed, ImageError};
+use crate::image::{Blank, Body, Fixed, ImageError};
 use crate::layout::{self, Key, KeyKind, Layout};
 use crate::pki::{Authority, PkiError};
 use crate::{Patient, PatientError, Profession, ProfileName};
@@ -210,7 +210,9 @@ impl NewCard {
             .map_err(|error| IssueError::Value { what: "profile", reason: error.to_string() })?;
         let iccsn = self.checked_iccsn()?;
         self.secrets.check()?;
+        self.check_names()?;
         make_directory(directory)?;
+        let blank = Blank::claim(directory)?;
         let mut fixed =
             Fixed::new(self.profile, iccsn.clone(), self.secrets.can.clone(), self.signatures_per_pin);
         let keys = self.generate_keys(layout)?;
@@ -225,7 +227,7 @@ impl NewCard {
         write_public(&ca_file, authority.anchors()?.as_bytes())?;
         fixed.files = contents.files.into_iter().map(|(path, bytes)| (path, Body::Bytes(bytes))).collect();
         let passwords = self.secrets.password_states(layout, self.transport_pins)?;
-        image::create(directory, &fixed, layout, passwords.states)?;
+        blank.fill(&fixed, layout, passwords.states)?;
         Ok(IssuedCard {
             directory: directory.to_path_buf(),
             profile: self.profile,
@@ -259,6 +261,27 @@ impl NewCard {
         };
         let is_number = iccsn.len() == 20 && iccsn.bytes().all(|byte| byte.is_ascii_digit());
         if is_number { Ok(iccsn) } else { Err(fail("not 20 digits")) }
+    }
+
+    /// Whether the texts fit in certificates (RFC 5280, appendix A.1: upper bounds; Common PKI: registration number).
+    fn check_names(&self) -> Result<(), IssueError> {
+        const COMMON_NAME: usize = 64;
+        const REGISTRATION_NUMBER: usize = 128;
+        let check = |what, fits: bool, rule: String| {
+            if fits { Ok(()) } else { Err(IssueError::Value { what, reason: rule }) }
+        };
+        let holder = !self.holder.trim().is_empty()
+            && self.holder.chars().count() <= COMMON_NAME
+            && !self.holder.chars().any(char::is_control);
+        check("holder", holder, format!("1 to {COMMON_NAME} characters, no control characters"))?;
+        let printable = |c: char| c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c);
+        let id = self.telematik_id.as_deref().is_none_or(|id| {
+            !id.trim().is_empty() && id.len() <= REGISTRATION_NUMBER && id.chars().all(printable)
+        });
+        let rule = format!("1 to {REGISTRATION_NUMBER} letters, digits and characters of '()+,-./:=?");
+        check("telematik-id", id, rule)?;
+        let ocsp = !self.ocsp.is_empty() && self.ocsp.chars().all(|c| c.is_ascii_graphic());
+        check("ocsp", ocsp, "an address in ASCII without blanks".to_owned())
     }
 
     /// A fresh value for each private key that a new card carries, made in parallel.

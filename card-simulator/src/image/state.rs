@@ -13,7 +13,7 @@ use super::{Body, ImageError, PasswordState};
 use crate::layout::{File, Layout, Password, Secret, Transport};
 
 /// The changing part of a card image, counters apart.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// By path of the password object that owns the secret.
     passwords: BTreeMap<String, PasswordState>,

@@ -107,5 +107,6 @@ fn check(
         return Ok(());
     }
     let (min, max) = length.into_inner();
-    Err(IssueError::Value { what, reason: format!("{min} to {max} digits, not {}", digits.len()) })
+    let wanted = if min == max { format!("{min}") } else { format!("{min} to {max}") };
+    Err(IssueError::Value { what, reason: format!("{wanted} digits, not {}", digits.len()) })
 }

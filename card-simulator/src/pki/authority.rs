@@ -207,10 +207,12 @@ fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
     let (_, der) =
         der::pem::decode_vec(read(key)?.as_bytes()).map_err(|_| PkiError::Key(key.to_path_buf()))?;
     let der = zeroize::Zeroizing::new(der);
-    Ok(Root {
+    let root = Root {
         key: PrivateKey::from_der(&der).map_err(|_| PkiError::Key(key.to_path_buf()))?,
         certificate: Certificate::from_pem(read(certificate)?)?,
-    })
+    };
+    let certified = root.certificate.tbs_certificate().subject_public_key_info().to_der()?;
+    if root.key.public_der()? == certified { Ok(root) } else { Err(PkiError::Key(key.to_path_buf())) }
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PkiError> {

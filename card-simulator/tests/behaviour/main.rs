@@ -4,6 +4,7 @@
 
 mod cards;
 mod channels;
+mod image;
 mod insurance;
 mod pins;
 mod signatures;
