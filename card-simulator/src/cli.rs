@@ -1,10 +1,12 @@
 //! Command line of the program.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this module is the program's voice")]
+#![allow(clippy::print_stderr, reason = "this module is the program's voice")]
 
 pub(crate) mod new;
 pub(crate) mod run;
 pub(crate) mod show;
+
+use std::io::{ErrorKind, Write};
 
 use clap::{Parser, Subcommand};
 
@@ -26,7 +28,22 @@ pub(crate) enum Command {
     Show(show::Show),
 }
 
-/// Tells the user what went wrong, with its causes.
+/// Tells the user what was asked for. A reader who left early has seen enough: that is no error.
+pub(crate) fn tell(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Tells the user what went wrong, with the causes that the message does not tell itself.
 pub(crate) fn complain(error: &anyhow::Error) {
-    eprintln!("card-simulator: {error:#}");
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    eprintln!("card-simulator: {told}");
 }

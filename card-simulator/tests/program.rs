@@ -128,3 +128,41 @@ fn a_card_is_pulled_at_the_wanted_command() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn two_spellings_of_a_directory_are_one_card() {
+    let directory = tempfile::tempdir().unwrap();
+    let (card, socket) = (directory.path().join("card"), directory.path().join("card.sock"));
+    assert!(new(&card, &["--profile", "egk-g21"]).status.success());
+    let plug = format!("{}=socket:{}", card.display(), socket.display());
+    let other = format!("{}/../card=socket:127.0.0.1:0", card.display());
+    let (mut child, _out) = run(&plug, &["--plug", &other]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_reader_of_the_output_who_leaves_early_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let card = directory.path().join("card");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut made = simulator();
+    made.arg("new").arg("--out").arg(&card).args(["--profile", "egk-g21"]);
+    let made = made.stdout(writer.try_clone().unwrap()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let shown = simulator().arg("show").arg(&card).stdout(writer).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+}
+
+#[test]
+fn an_error_tells_each_cause_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let card = directory.path().join("card");
+    assert!(new(&card, &["--profile", "egk-g21"]).status.success());
+    let plug = format!("{}=socket:{}/missing/card.sock", card.display(), directory.path().display());
+    let output = simulator().args(["run", "--plug", &plug]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert_eq!(text.matches("No such file or directory").count(), 1, "{text}");
+}

@@ -1,7 +1,6 @@
 //! `card-simulator new`.
 
-#![allow(clippy::print_stdout, reason = "prints what was made")]
-
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -102,12 +101,9 @@ pub(crate) fn run(arguments: New) -> anyhow::Result<()> {
         card = card.file(name, read(path.as_ref())?);
     }
     let issued = card.create(&arguments.out)?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&issued)?);
-    } else {
-        print(&issued);
-    }
-    Ok(())
+    let text =
+        if arguments.json { serde_json::to_string_pretty(&issued)? + "\n" } else { described(&issued)? };
+    Ok(super::tell(&text)?)
 }
 
 fn patient(paths: &[PathBuf]) -> anyhow::Result<Option<Patient>> {
@@ -123,17 +119,19 @@ fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| path.display().to_string())
 }
 
-fn print(card: &IssuedCard) {
-    println!("card image    {} ({})", card.directory.display(), card.profile);
-    println!("serial number {}", card.iccsn);
+fn described(card: &IssuedCard) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
+    writeln!(out, "card image    {} ({})", card.directory.display(), card.profile)?;
+    writeln!(out, "serial number {}", card.iccsn)?;
     if let Some(id) = &card.telematik_id {
-        println!("Telematik-ID  {id}");
+        writeln!(out, "Telematik-ID  {id}")?;
     }
     for (name, value) in &card.secrets {
-        println!("{name:<13} {value}");
+        writeln!(out, "{name:<13} {value}")?;
     }
-    println!("trust anchors {}", card.ca_file.display());
+    writeln!(out, "trust anchors {}", card.ca_file.display())?;
     for (name, path) in &card.certificates {
-        println!("{name:<13} {}", path.display());
+        writeln!(out, "{name:<13} {}", path.display())?;
     }
+    Ok(out)
 }

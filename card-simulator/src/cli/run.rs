@@ -1,7 +1,5 @@
 //! `card-simulator run`.
 
-#![allow(clippy::print_stdout, reason = "prints readiness, the trace and the counts")]
-
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,7 +30,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     trace_file: Option<PathBuf>,
     /// Pull each card before it answers its Nth command.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pull_after: Option<u64>,
     /// Answer data-returning commands that come without Le; real cards refuse them.
     #[arg(long)]
@@ -57,6 +55,7 @@ impl FromStr for PlugArgument {
 /// A card in its slot with its plugs.
 struct Plugged {
     directory: PathBuf,
+    real_directory: PathBuf,
     slot: Slot,
     plugs: Vec<Plug>,
 }
@@ -74,9 +73,14 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
     };
     let mut cards: Vec<Plugged> = Vec::new();
     for plug in &arguments.plug {
-        let position = cards.iter().position(|card| card.directory == plug.directory);
+        // However the directory is written, it is one card.
+        let same = std::fs::canonicalize(&plug.directory);
+        let same = same.unwrap_or_else(|_| plug.directory.clone());
+        let position = cards.iter().position(|card| card.real_directory == same);
         if position.is_none() {
-            cards.push(insert(&plug.directory, &arguments, out.as_ref())?);
+            let slot = insert(&plug.directory, &arguments, out.as_ref())?;
+            let directory = plug.directory.clone();
+            cards.push(Plugged { directory, real_directory: same, slot, plugs: Vec::new() });
         }
         let card = position.map_or(cards.len() - 1, |position| position);
         let card = cards.get_mut(card).context("no card to plug in")?;
@@ -84,21 +88,18 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
     }
     let addresses: Vec<String> =
         cards.iter().flat_map(|c| &c.plugs).map(|p| p.address().to_string()).collect();
-    println!("ready {}", addresses.join(" "));
-    std::io::stdout().flush()?;
+    super::tell(&format!("ready {}\n", addresses.join(" ")))?;
     signals.forever().next();
     for card in &mut cards {
         card.plugs.clear();
-        // Whoever read our output may be gone by now.
-        let counted = format!("{}: {} commands", card.directory.display(), card.slot.commands());
-        let _ = writeln!(std::io::stdout(), "{counted}");
+        super::tell(&format!("{}: {} commands\n", card.directory.display(), card.slot.commands()))?;
     }
     Ok(())
 }
 
 type Output = Arc<Mutex<Box<dyn Write + Send>>>;
 
-fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Plugged> {
+fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Slot> {
     let card = Card::new(CardImage::open(directory)?).lenient_le(arguments.lenient_le);
     let slot = Slot::with(card);
     if let Some(number) = arguments.pull_after {
@@ -112,5 +113,5 @@ fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Re
             let _ = writeln!(out, "{name} {line}").and_then(|()| out.flush());
         });
     }
-    Ok(Plugged { directory: directory.to_path_buf(), slot, plugs: Vec::new() })
+    Ok(slot)
 }

@@ -1,10 +1,9 @@
 //! `card-simulator show`.
 
-#![allow(clippy::print_stdout, reason = "prints what is in the image")]
-
+use std::fmt::Write;
 use std::path::PathBuf;
 
-use card_simulator::CardImage;
+use card_simulator::{CardImage, Summary};
 use clap::Args;
 
 /// Show what is in a card image: PIN states, counters, keys, files.
@@ -20,27 +19,31 @@ pub(crate) struct Show {
 /// Prints the image's contents; nothing secret.
 pub(crate) fn run(arguments: &Show) -> anyhow::Result<()> {
     let summary = CardImage::open(&arguments.directory)?.summary();
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
-        return Ok(());
-    }
-    println!("{} ({}), serial number {}, ATR {}", summary.title, summary.profile, summary.iccsn, summary.atr);
-    println!("\npasswords");
-    for password in &summary.passwords {
+    let text =
+        if arguments.json { serde_json::to_string_pretty(&summary)? + "\n" } else { described(&summary)? };
+    Ok(super::tell(&text)?)
+}
+
+fn described(card: &Summary) -> Result<String, std::fmt::Error> {
+    let mut out = String::new();
+    writeln!(out, "{} ({}), serial number {}, ATR {}", card.title, card.profile, card.iccsn, card.atr)?;
+    writeln!(out, "\npasswords")?;
+    for password in &card.passwords {
         let enabled = if password.enabled { "" } else { ", disabled" };
-        println!(
+        writeln!(
+            out,
             "  {}  {:<36} {}{enabled}, {} tries left, {} uses of the PUK left",
             password.reference, password.path, password.state, password.tries, password.puk_uses
-        );
+        )?;
     }
-    println!("\nprivate keys");
-    for key in &summary.keys {
+    writeln!(out, "\nprivate keys")?;
+    for key in &card.keys {
         let made = if key.present { format!("{} signatures", key.signatures) } else { "no value".to_owned() };
-        println!("  {}  {:<36} {}, {made}", key.reference, key.path, key.kind);
+        writeln!(out, "  {}  {:<36} {}, {made}", key.reference, key.path, key.kind)?;
     }
-    println!("\nfiles");
-    for (path, length) in &summary.files {
-        println!("  {path:<40} {length} bytes");
+    writeln!(out, "\nfiles")?;
+    for (path, length) in &card.files {
+        writeln!(out, "  {path:<40} {length} bytes")?;
     }
-    Ok(())
+    Ok(out)
 }
