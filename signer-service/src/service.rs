@@ -2,6 +2,7 @@
 //! state of the service, a request id, a log line, and the turn from [`Refusal`] to status.
 
 mod authenticate;
+mod caller;
 mod cards;
 mod convert;
 mod insurance;
@@ -19,6 +20,8 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
 pub use refusal::Refusal;
+
+use caller::{Caller, Presence};
 
 use crate::{
     audit::{AuditTrail, Entry},
@@ -45,7 +48,7 @@ pub struct State {
 #[derive(Clone)]
 pub struct Signer {
     state: Arc<State>,
-    /// Held for reading by each call at work. A call goes on when its caller hangs up: what a card signed is recorded.
+    /// Held for reading by each call at work, which may outlive its connection: what a card signed is recorded.
     working: Arc<RwLock<()>>,
 }
 
@@ -66,7 +69,7 @@ impl Signer {
         &self,
         call: &'static str,
         request: Request<Q>,
-        work: impl FnOnce(Arc<State>, String, Q) -> F,
+        work: impl FnOnce(Arc<State>, Caller, Q) -> F,
     ) -> Result<Response<A>, Status>
     where
         F: Future<Output = Result<A, Refusal>> + Send + 'static,
@@ -75,7 +78,9 @@ impl Signer {
         let id = request_id(request.metadata());
         let span = tracing::info_span!("request", %id, call);
         let working = Arc::clone(&self.working).read_owned().await;
-        let work = work(Arc::clone(&self.state), id.clone(), request.into_inner());
+        // Goes away with this future, which ends when nobody waits for it any more.
+        let presence = Presence::new();
+        let work = work(Arc::clone(&self.state), presence.caller(id.clone()), request.into_inner());
         let begun = Instant::now();
         let task = async move {
             let result = work.await;
@@ -84,6 +89,7 @@ impl Signer {
             result
         };
         let joined = tokio::spawn(task.instrument(span)).await;
+        drop(presence);
         let result = joined.unwrap_or(Err(Refusal::Internal("the call did not finish")));
         let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
         let metadata = match &mut answer {

@@ -6,7 +6,7 @@ use proto::v1;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use super::{Caller, Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
 use crate::{
     audit::Entry,
     authentication::{self, Proof},
@@ -33,11 +33,11 @@ struct Done {
 
 pub(super) async fn call(
     state: Arc<State>,
-    request_id: String,
+    caller: Caller,
     request: v1::AuthenticateClinicianRequest,
 ) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
-    let mut entry = Entry::new(request_id, "AuthenticateClinician");
-    let mut answer = match attempt(&state, request, &mut entry).await {
+    let mut entry = Entry::new(caller.request_id.clone(), "AuthenticateClinician");
+    let mut answer = match attempt(&state, caller, request, &mut entry).await {
         Ok(answer) => answer,
         Err(refusal) => {
             record_refusal(&state, entry, &refusal).await;
@@ -51,6 +51,7 @@ pub(super) async fn call(
 
 async fn attempt(
     state: &Arc<State>,
+    caller: Caller,
     request: v1::AuthenticateClinicianRequest,
     entry: &mut Entry,
 ) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
@@ -61,7 +62,7 @@ async fn attempt(
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
-    let (done, used) = use_key(state, chosen, order).await?;
+    let (done, used) = use_key(state, caller, chosen, order).await?;
     steps.extend(used);
     Ok(v1::AuthenticateClinicianResponse {
         certificate: Some(convert::certificate(&certificate)),
@@ -98,7 +99,12 @@ fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, 
     Ok(Order { selector: selector(request.card)?, pin, nonce, challenge })
 }
 
-async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Done, Steps), Refusal> {
+async fn use_key(
+    state: &Arc<State>,
+    caller: Caller,
+    chosen: Chosen,
+    order: Order,
+) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
     let turn = Arc::clone(&chosen.queue).lock_owned().await;
     steps.done("wait for the card");
@@ -110,6 +116,7 @@ async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Do
         let digest = authentication::digest(algorithm, &order.challenge);
         let key_label = state.config.authentication.key_label.as_deref();
         let choice = chosen.choice();
+        caller.still_waits()?;
         let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Authentication)?;
         steps.done("PIN");
         let raw = key.sign(algorithm, &digest)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use card::transport::CardPresence;
 use proto::v1;
 
-use super::{Refusal, State, blocking, convert};
+use super::{Caller, Refusal, State, blocking, convert};
 use crate::{
     config::Config,
     insurance::InsuranceError,
@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn call(
     state: Arc<State>,
-    _request_id: String,
+    _caller: Caller,
     _request: v1::ListCardsRequest,
 ) -> Result<v1::ListCardsResponse, Refusal> {
     blocking(move || {

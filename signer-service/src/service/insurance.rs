@@ -8,12 +8,12 @@ use egk_reader::{
 };
 use proto::v1;
 
-use super::{Refusal, State, blocking, convert};
+use super::{Caller, Refusal, State, blocking, convert};
 use crate::times::Steps;
 
 pub(super) async fn call(
     state: Arc<State>,
-    _request_id: String,
+    _caller: Caller,
     request: v1::ReadInsuranceRequest,
 ) -> Result<v1::ReadInsuranceResponse, Refusal> {
     blocking(move || {

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// The audit trail.
     #[error("the result could not be recorded and is not handed out")]
     Audit(#[source] AuditError),
+    /// Nobody waits for the result any more.
+    #[error("the caller hung up before the card was used")]
+    CallerGone,
     /// A fault of the service.
     #[error("internal fault: {0}")]
     Internal(&'static str),
@@ -118,6 +121,7 @@ impl Refusal {
             Refusal::Signature(SignatureError::SelfCheck(_)) => (Internal, Reason::SelfCheckFailed, vec![]),
             Refusal::NotCms(_) => (InvalidArgument, Reason::NotCms, vec![]),
             Refusal::Audit(_) => (Unavailable, Reason::AuditFailed, vec![]),
+            Refusal::CallerGone => (Code::Cancelled, Reason::CallerGone, vec![]),
             Refusal::Internal(_) => (Internal, Reason::Internal, vec![]),
         }
     }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use super::{Caller, Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
 use crate::{
     audit::Entry,
     prescription::{self, Finding, Prescription},
@@ -34,13 +34,14 @@ struct Done {
 
 pub(super) async fn call(
     state: Arc<State>,
-    request_id: String,
+    caller: Caller,
     request: v1::SignPrescriptionRequest,
 ) -> Result<v1::SignPrescriptionResponse, Refusal> {
     let mut steps = Steps::start();
     let hash: [u8; 32] = Sha256::digest(&request.prescription).into();
-    let mut entry = Entry { document_sha256: Some(hash), ..Entry::new(request_id, "SignPrescription") };
-    let done = match attempt(&state, request, &mut entry, &mut steps).await {
+    let mut entry =
+        Entry { document_sha256: Some(hash), ..Entry::new(caller.request_id.clone(), "SignPrescription") };
+    let done = match attempt(&state, caller, request, &mut entry, &mut steps).await {
         Ok(done) => done,
         Err(refusal) => {
             record_refusal(&state, entry, &refusal).await;
@@ -64,6 +65,7 @@ pub(super) async fn call(
 
 async fn attempt(
     state: &Arc<State>,
+    caller: Caller,
     request: v1::SignPrescriptionRequest,
     entry: &mut Entry,
     steps: &mut Steps,
@@ -83,7 +85,7 @@ async fn attempt(
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
-    let (signed, unlocked) = use_key(state, chosen, order).await?;
+    let (signed, unlocked) = use_key(state, caller, chosen, order).await?;
     steps.extend(unlocked);
     let mut findings: Vec<v1::Finding> = findings.iter().map(convert::remark).collect();
     if signed.chain != cades::Chain::Ok {
@@ -152,7 +154,12 @@ async fn compare(state: &Arc<State>, order: Order) -> Result<(Order, Vec<Finding
 }
 
 /// From the card's turn to the verified CMS.
-async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Signed, Steps), Refusal> {
+async fn use_key(
+    state: &Arc<State>,
+    caller: Caller,
+    chosen: Chosen,
+    order: Order,
+) -> Result<(Signed, Steps), Refusal> {
     let mut steps = Steps::start();
     let turn = Arc::clone(&chosen.queue).lock_owned().await;
     steps.done("wait for the card");
@@ -161,6 +168,7 @@ async fn use_key(state: &Arc<State>, chosen: Chosen, order: Order) -> Result<(Si
         let certificate = &chosen.certificate.certificate;
         let key_label = state.config.signing.key_label.as_deref();
         let choice = chosen.choice();
+        caller.still_waits()?;
         let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Signature)?;
         steps.done("PIN");
         let cms = signature::sign(&key, certificate, &order.content, OffsetDateTime::now_utc())?;

@@ -6,12 +6,12 @@ use cades::{Policy, Report, Revocation, Verdict};
 use proto::v1;
 use time::OffsetDateTime;
 
-use super::{Refusal, State, blocking, convert};
+use super::{Caller, Refusal, State, blocking, convert};
 use crate::{certificate::Certificate, config::Verification};
 
 pub(super) async fn call(
     state: Arc<State>,
-    _request_id: String,
+    _caller: Caller,
     request: v1::VerifySignatureRequest,
 ) -> Result<v1::VerifySignatureResponse, Refusal> {
     let (limit, got) = (state.config.limits.cms_bytes, request.cms.len());
