@@ -46,7 +46,7 @@ impl Prescription {
     }
 
     fn bundle_type(&self) -> Option<&str> {
-        self.root.value_of("type")
+        self.root.only_child("type")?.value()
     }
 
     fn profiles(&self) -> impl Iterator<Item = &str> {
@@ -66,8 +66,9 @@ impl Prescription {
     /// Resources of one type.
     fn resources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Resource<'a>> {
         let entries = self.root.children("entry").enumerate();
-        entries.filter_map(move |(entry, element)| {
-            Some(Resource { entry, element: element.child("resource")?.child(name)? })
+        entries.flat_map(move |(entry, element)| {
+            let resources = element.children("resource").flat_map(move |resource| resource.children(name));
+            resources.map(move |element| Resource { entry, element })
         })
     }
 
@@ -93,20 +94,23 @@ impl<'a> Resource<'a> {
         format!("Bundle/entry[{}]/resource/{}", self.entry, self.element.name())
     }
 
-    /// The insurance number of a Patient.
+    /// The insurance number of a Patient. With several, none: it must not depend on who reads them.
     fn kvnr(&self) -> Option<&'a str> {
-        self.element
-            .children("identifier")
-            .find(|identifier| {
-                identifier.value_of("system").is_some_and(|system| KVNR_SYSTEMS.contains(&system))
-            })?
-            .value_of("value")
+        let mut numbers = self.element.children("identifier").filter(|identifier| {
+            identifier
+                .children("system")
+                .filter_map(Element::value)
+                .any(|system| KVNR_SYSTEMS.contains(&system))
+        });
+        let number = numbers.next().filter(|_| numbers.next().is_none())?;
+        number.only_child("value")?.value()
     }
 
     /// The institution number of a Coverage's payor.
     fn payer_ik(&self) -> Option<&'a str> {
-        let identifier = self.element.child("payor")?.child("identifier")?;
-        (identifier.value_of("system") == Some(IK_SYSTEM)).then(|| identifier.value_of("value"))?
+        let identifier = self.element.only_child("payor")?.only_child("identifier")?;
+        let value = identifier.only_child("value")?.value();
+        (identifier.only_child("system")?.value() == Some(IK_SYSTEM)).then_some(value)?
     }
 
     /// The code of a Coverage's type: GKV, PKV, BG, SEL, SKT, UK.

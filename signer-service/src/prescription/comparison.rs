@@ -6,7 +6,7 @@
 use egk_reader::{CoverageData, PersonalData};
 use thiserror::Error;
 
-use super::{Finding, Prescription, Resource, Rule};
+use super::{Finding, Prescription, Resource, Rule, xml::Element};
 
 /// Payer types whose payer is the one on the insurance card. Accident insurers (BG, UK), other payers (SKT) and
 /// patients who pay themselves (SEL) are not on it.
@@ -35,7 +35,7 @@ pub fn compare(
     same("Patient.name.given", patient.name("given").as_deref(), Some(&personal.given_name))?;
     same(
         "Patient.birthDate",
-        patient.element.value_of("birthDate"),
+        patient.element.only_child("birthDate").and_then(|date| date.value()),
         personal.birth_date.to_iso().as_deref(),
     )?;
     payer(prescription, coverage)
@@ -59,11 +59,21 @@ fn same(field: &'static str, prescription: Option<&str>, card: Option<&str>) -> 
 }
 
 impl Resource<'_> {
-    /// The parts of a Patient's name under this element name, joined by blanks.
+    /// The parts of a Patient's official name under this element name, joined by blanks.
     fn name(&self, part: &str) -> Option<String> {
-        let name = self.element.child("name")?;
+        let name = self.official_name()?;
         let parts: Vec<&str> = name.children(part).filter_map(|part| part.value()).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// The official name, which may stand after the name at birth; without a use, the only name.
+    fn official_name(&self) -> Option<&Element> {
+        let is_official = |name: &&Element| name.value_of("use") == Some("official");
+        let mut official = self.element.children("name").filter(is_official);
+        match official.next() {
+            Some(first) => official.next().is_none().then_some(first),
+            None => self.element.only_child("name"),
+        }
     }
 }
 
@@ -128,6 +138,32 @@ mod tests {
             compare_text(SAMPLE, |_, c| c.payer.ik = "101575519".into()),
             Err("Coverage.payor.identifier")
         );
+    }
+
+    #[test]
+    fn the_name_at_birth_is_not_compared() {
+        let official = SAMPLE.replace("<family", "<use value=\"official\"/><family");
+        let birth = "<name><use value=\"maiden\"/><family value=\"Beispiel\"/></name>";
+        for text in [official.replace("<name>", &format!("{birth}<name>")), official.clone()] {
+            assert_eq!(compare_text(&text, |_, _| ()), Ok(vec![]));
+        }
+        let unclear = SAMPLE.replace("<name>", &format!("{birth}<name>"));
+        assert_eq!(compare_text(&unclear, |_, _| ()), Err("Patient.name.family"));
+    }
+
+    #[test]
+    fn a_field_given_twice_fits_no_card() {
+        let twice = |field: &str, second: &str| SAMPLE.replacen(field, &format!("{field}{second}"), 1);
+        let number = "<value value=\"X110400001\"/>";
+        let other = "<value value=\"X110400002\"/>";
+        assert_eq!(compare_text(&twice(number, other), |_, _| ()), Err("Patient.identifier"));
+        let identifier =
+            format!("<identifier><system value=\"{}\"/>{other}</identifier>", super::super::KVNR_SYSTEMS[1]);
+        assert_eq!(compare_text(&twice("<Patient>", &identifier), |_, _| ()), Err("Patient.identifier"));
+        let date = "<birthDate value=\"1964-11-03\"/>";
+        assert_eq!(compare_text(&twice(date, date), |_, _| ()), Err("Patient.birthDate"));
+        let payer = "<value value=\"109500969\"/>";
+        assert_eq!(compare_text(&twice(payer, payer), |_, _| ()), Err("Coverage.payor.identifier"));
     }
 
     #[test]

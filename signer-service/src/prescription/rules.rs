@@ -218,6 +218,15 @@ mod tests {
             (without(SAMPLE, "<!--patient-->", "<!--/patient-->"), NotAPrescription::Patient),
             (SAMPLE.replace("MedicationRequest", "Patient"), NotAPrescription::Patient),
             (SAMPLE.replace("MedicationRequest", "Coverage"), NotAPrescription::Coverage),
+            (SAMPLE.replace("</Patient>", "</Patient><Patient/>"), NotAPrescription::Patient),
+            (
+                SAMPLE.replace("</Patient>", "</Patient></resource><resource><Patient/>"),
+                NotAPrescription::Patient,
+            ),
+            (
+                SAMPLE.replace("<type value=\"document\"/>", "<type value=\"document\"/><type value=\"x\"/>"),
+                NotAPrescription::Type,
+            ),
             ("<Patient xmlns=\"http://hl7.org/fhir\"/>".into(), NotAPrescription::Root),
         ];
         for (text, expected) in cases {

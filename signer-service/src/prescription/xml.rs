@@ -2,16 +2,21 @@
 //! needs is refused instead of interpreted: document type declarations (entity tricks), encodings other than UTF-8,
 //! deep nesting. The tree is for looking only: the bytes that are signed are the caller's.
 
+mod markup;
+
+use std::collections::HashSet;
+
 use quick_xml::{
     XmlVersion,
-    events::{BytesDecl, BytesRef, BytesStart, Event},
-    name::{Namespace, ResolveResult},
+    events::{BytesRef, BytesStart, Event},
+    name::{Namespace, PrefixDeclaration, ResolveResult},
     reader::NsReader,
 };
 use thiserror::Error;
 
 /// Namespace of FHIR resources (HL7 FHIR R4 clause 2.6.1).
 const FHIR: &str = "http://hl7.org/fhir";
+const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Deepest nesting taken; prescriptions of profile 1.4 reach 14.
 const MAX_DEPTH: usize = 64;
 /// Most elements taken; prescriptions have a few hundred.
@@ -42,6 +47,9 @@ pub enum Malformed {
     /// The bytes are not UTF-8, or the declaration names another encoding.
     #[error("not UTF-8")]
     Encoding,
+    /// The declaration names another version than 1.0.
+    #[error("not XML 1.0")]
+    Version,
     /// Broken markup.
     #[error("not well-formed")]
     Syntax,
@@ -72,16 +80,23 @@ pub enum Malformed {
 pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| XmlError { offset: error.valid_up_to() as u64, reason: Malformed::Encoding })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some((offset, _)) = text.char_indices().find(|(_, c)| !is_xml_character(*c)) {
         return Err(XmlError { offset: offset as u64, reason: Malformed::Character });
+    }
+    let (mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => (BYTE_ORDER_MARK.len_utf8() as u64, text),
+        None => (0, text),
+    };
+    // The reader would take away a second mark.
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err(XmlError { offset: mark, reason: Malformed::Root });
     }
     let mut reader = NsReader::from_str(text);
     reader.config_mut().check_comments = true;
     let mut tree = Tree::default();
     loop {
         let offset = reader.buffer_position();
-        let at = |reason| XmlError { offset, reason };
+        let at = |reason| XmlError { offset: mark + offset, reason };
         match reader.read_event().map_err(|_| at(Malformed::Syntax))? {
             Event::Start(start) => tree.open(element(&reader, &start).map_err(at)?).map_err(at)?,
             Event::Empty(start) => {
@@ -92,9 +107,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
             Event::Text(text) => tree.text(&text).map_err(at)?,
             Event::CData(_) if tree.open.is_empty() => return Err(at(Malformed::Root)),
             Event::GeneralRef(reference) => tree.reference(&reference).map_err(at)?,
-            Event::Decl(declaration) => check_declaration(&declaration, offset).map_err(at)?,
+            Event::Decl(_) if offset != 0 => return Err(at(Malformed::Syntax)),
+            Event::Decl(declaration) => markup::declaration(&declaration).map_err(at)?,
             Event::DocType(_) => return Err(at(Malformed::DocumentType)),
-            Event::CData(_) | Event::Comment(_) | Event::PI(_) => {}
+            Event::PI(instruction) => markup::instruction(instruction.target()).map_err(at)?,
+            Event::CData(_) | Event::Comment(_) => {}
             Event::Eof => return tree.finish().map_err(at),
         }
     }
@@ -119,6 +136,12 @@ impl Element {
     /// First child element of this name.
     pub(crate) fn child<'a>(&'a self, name: &'a str) -> Option<&'a Element> {
         self.children(name).next()
+    }
+
+    /// The child element of this name, if there is exactly one.
+    pub(crate) fn only_child<'a>(&'a self, name: &'a str) -> Option<&'a Element> {
+        let mut children = self.children(name);
+        children.next().filter(|_| children.next().is_none())
     }
 
     /// The attribute `value`: the value of a FHIR primitive.
@@ -166,6 +189,9 @@ impl Tree {
     }
 
     fn text(&self, text: &str) -> Result<(), Malformed> {
+        if text.contains("]]>") {
+            return Err(Malformed::Syntax);
+        }
         let blank = text.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
         if self.open.is_empty() && !blank { Err(Malformed::Root) } else { Ok(()) }
     }
@@ -190,7 +216,9 @@ impl Tree {
 }
 
 fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, Malformed> {
-    if !is_name(start.name().into_inner()) {
+    if !markup::is_qualified_name(start.name().into_inner())
+        || !markup::attributes_are_apart(start.attributes_raw())
+    {
         return Err(Malformed::Syntax);
     }
     let (namespace, name) = reader.resolver().resolve_element(start.name());
@@ -200,10 +228,23 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
         ResolveResult::Unknown(_) => return Err(Malformed::Prefix),
     };
     let mut element = Element { name: name.into_inner().to_owned(), fhir, ..Element::default() };
+    let mut expanded_names = HashSet::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|_| Malformed::Syntax)?;
-        if attribute.value.contains('<') || !is_name(attribute.key.into_inner()) {
+        if attribute.value.contains('<') || !markup::is_qualified_name(attribute.key.into_inner()) {
             return Err(Malformed::Syntax);
+        }
+        match reader.resolver().resolve_attribute(attribute.key) {
+            (ResolveResult::Unknown(_), _) => return Err(Malformed::Prefix),
+            (ResolveResult::Bound(Namespace(uri)), local) if !expanded_names.insert((uri, local)) => {
+                return Err(Malformed::Syntax);
+            }
+            _ => {}
+        }
+        if matches!(attribute.key.as_namespace_binding(), Some(PrefixDeclaration::Named(_)))
+            && attribute.value.is_empty()
+        {
+            return Err(Malformed::Prefix);
         }
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|_| Malformed::Entity)?;
         if !value.chars().all(is_xml_character) {
@@ -212,24 +253,6 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
         element.attributes.push((attribute.key.into_inner().to_owned(), value.into_owned()));
     }
     Ok(element)
-}
-
-fn check_declaration(declaration: &BytesDecl<'_>, offset: u64) -> Result<(), Malformed> {
-    if offset != 0 {
-        return Err(Malformed::Syntax);
-    }
-    match declaration.encoding() {
-        None => Ok(()),
-        Some(Ok(encoding)) if encoding.eq_ignore_ascii_case("utf-8") => Ok(()),
-        Some(_) => Err(Malformed::Encoding),
-    }
-}
-
-/// Production `Name` of XML 1.0, a little wider beyond ASCII.
-fn is_name(name: &str) -> bool {
-    let first = |c: char| c.is_alphabetic() || matches!(c, '_' | ':');
-    name.starts_with(first)
-        && name.chars().all(|c| first(c) || c.is_numeric() || matches!(c, '-' | '.' | '·'))
 }
 
 /// Production `Char` of XML 1.0.
@@ -272,6 +295,16 @@ mod tests {
             "<a><!-- -- --></a>",
             "<a/><?xml version='1.0'?>",
             "<a>&amp</a>",
+            "<a b='1'c='2'/>",
+            "<a>]]></a>",
+            "<a:b:c xmlns:a='u'/>",
+            "<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>",
+            "<a><? x ?></a>",
+            "<?XML x?><a/>",
+            "<?xml encoding='UTF-8'?><a/>",
+            "<?xml version='1.0' standalone='maybe'?><a/>",
+            "<?xml version='1.0' other='x'?><a/>",
+            "<?xml version='1.0'encoding='UTF-8'?><a/>",
         ] {
             assert!(matches!(reason(text), Malformed::Syntax), "{text}: {:?}", reason(text));
         }
@@ -291,7 +324,30 @@ mod tests {
         assert_eq!(reason("<?xml version='1.0' encoding='ISO-8859-15'?><a/>"), Malformed::Encoding);
         assert_eq!(reason("<a>\u{1}</a>"), Malformed::Character);
         assert_eq!(reason("<a b='&#x1;'/>"), Malformed::Character);
+        assert_eq!(reason("<?xml version='1.1'?><a/>"), Malformed::Version);
         assert_eq!(reason("<p:a/>"), Malformed::Prefix);
+        assert_eq!(reason("<a p:b='1'/>"), Malformed::Prefix);
+        assert_eq!(reason("<a xmlns:p=''/>"), Malformed::Prefix);
+    }
+
+    #[test]
+    fn what_xml_allows_around_elements_is_taken() {
+        for text in [
+            "<?xml version='1.0'?><a/>",
+            "<?xml version = \"1.0\" encoding = \"utf-8\" standalone='no' ?><a/>",
+            "<?pi x?><a><?pi?><![CDATA[ <x> ]]>]] > ></a><?pi y?>",
+            "<a  b='>'\n c = \"'\" />",
+            "<a xml:lang='de' xmlns=''/>",
+        ] {
+            assert!(parse(text.as_bytes()).is_ok(), "{text}: {:?}", reason(text));
+        }
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_taken_and_counted() {
+        assert!(parse("\u{feff}<a/>".as_bytes()).is_ok());
+        assert_eq!(reason("\u{feff}\u{feff}<a/>"), Malformed::Root);
+        assert_eq!(parse("\u{feff}<a>".as_bytes()).map(|_| ()).unwrap_err().offset, 6);
     }
 
     #[test]
