@@ -34,6 +34,7 @@ mod status;
 mod vsd;
 
 use card::egk::{EgkError, EgkFiles};
+use card::status::StatusWord;
 use card::transport::Transport;
 use thiserror::Error;
 
@@ -81,7 +82,24 @@ pub enum ReadError {
 /// # Errors
 /// No eGK, a failing connection, or data that cannot be used.
 pub fn read(transport: &mut dyn Transport) -> Result<InsuranceRecord, ReadError> {
-    Ok(parse(&card::egk::read(transport)?)?)
+    let files = card::egk::read(transport).map_err(|error| match empty_file(&error) {
+        Some(empty) => ReadError::Data(empty),
+        None => ReadError::Card(error),
+    })?;
+    Ok(parse(&files)?)
+}
+
+/// A file without content has no first byte to read: the card calls the offset wrong (gemSpec_COS, READ BINARY).
+fn empty_file(error: &EgkError) -> Option<VsdError> {
+    match error {
+        EgkError::File { name, status: StatusWord::OFFSET } => match *name {
+            "EF.PD" => Some(VsdError::Empty { document: DocumentKind::Personal }),
+            "EF.VD" => Some(VsdError::Empty { document: DocumentKind::Coverage }),
+            "EF.StatusVD" => Some(VsdError::StatusTooShort { expected: StatusVd::LENGTH, got: 0 }),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Reads the card's generation, in one or two commands more; `None` if EF.Version2 does not tell.

@@ -164,3 +164,17 @@ fn a_length_beyond_the_file_is_refused() {
     let mut card = InProcess::new(&egk().file("EF.PD", pd));
     assert!(matches!(egk_reader::read(&mut card), Err(ReadError::Data(VsdError::LengthBeyondFile { .. }))));
 }
+
+#[test]
+fn a_card_that_was_never_filled_says_so() {
+    for (file, told) in [
+        ("EF.PD", "EF.PD is empty"),
+        ("EF.VD", "EF.VD is empty"),
+        ("EF.StatusVD", "EF.StatusVD has 0 bytes, expected 25"),
+    ] {
+        let mut card = InProcess::new(&egk().file(file, []));
+        let error = egk_reader::read(&mut card).unwrap_err();
+        assert!(matches!(error, ReadError::Data(_)), "{file}: {error}");
+        assert!(error.to_string().contains(told), "{file}: {error}");
+    }
+}

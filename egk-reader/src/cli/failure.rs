@@ -14,6 +14,14 @@ pub(crate) enum Failure {
     /// There is no reader of that name, or none at all.
     #[error("no card reader found")]
     NoReader,
+    /// There is no reader behind the address.
+    #[error("no card reader answers at {reader}: {error}")]
+    Unreachable {
+        /// Its address.
+        reader: String,
+        /// Why not.
+        error: TransportError,
+    },
     /// No reader holds a card.
     #[error("no card inserted")]
     NoCard,
@@ -39,7 +47,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Failure::Output(_) => 1,
-            Failure::NoReader | Failure::NoCard => 3,
+            Failure::NoReader | Failure::Unreachable { .. } | Failure::NoCard => 3,
             Failure::NoSuchDocument => 5,
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,

@@ -1,7 +1,7 @@
 //! Which reader is read: the first one that holds an eGK.
 
 use card::egk::EgkError;
-use card::transport::{CardPresence, Readers};
+use card::transport::{CardPresence, Readers, TransportError};
 use egk_reader::{InsuranceRecord, ReadError};
 
 use super::failure::Failure;
@@ -17,7 +17,11 @@ pub(crate) struct Found {
 /// the error only if no eGK turns up. An eGK with unusable data ends the search. The card's generation is read on demand.
 pub(crate) fn read_first(readers: &mut Readers, generation: bool) -> Result<Found, Failure> {
     let states = readers.list()?;
-    let mut failure = if states.is_empty() { Failure::NoReader } else { Failure::NoCard };
+    let mut failure = match states.as_slice() {
+        [] => Failure::NoReader,
+        [only] if only.card == CardPresence::Absent => no_card(readers, &only.name),
+        _ => Failure::NoCard,
+    };
     for state in states.into_iter().filter(|state| state.card == CardPresence::Present) {
         match read_one(readers, &state.name, generation) {
             Ok(record) => return Ok(Found { reader: state.name, record }),
@@ -35,6 +39,14 @@ pub(crate) fn read_first(readers: &mut Readers, generation: bool) -> Result<Foun
         }
     }
     Err(failure)
+}
+
+/// An empty reader and an address nobody listens on look alike in a list; trying to connect tells them apart.
+fn no_card(readers: &mut Readers, name: &str) -> Failure {
+    match readers.connect(name) {
+        Err(error @ TransportError::Io(_)) => Failure::Unreachable { reader: name.to_owned(), error },
+        _ => Failure::NoCard,
+    }
 }
 
 fn read_one(readers: &mut Readers, name: &str, generation: bool) -> Result<InsuranceRecord, ReadError> {
