@@ -16,6 +16,9 @@ use thiserror::Error;
 /// The commented default configuration.
 pub const DEFAULT_TEXT: &str = include_str!("config.default.toml");
 
+/// Largest limit of a document; the whole of it is kept in memory several times.
+const LARGEST_LIMIT: usize = 256 << 20;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,21 +188,25 @@ pub enum ConfigError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The file is not TOML, has an unknown key, or a value of the wrong kind.
-    #[error("{path}: {source}")]
+    /// The file is not TOML, has an unknown key, lacks one, or has a value of the wrong kind.
+    #[error("{path}: {place}{source}")]
     Parse {
         /// The file.
         path: PathBuf,
+        /// The key with its section, if it is known.
+        place: String,
         /// Where and what.
         source: Box<toml::de::Error>,
     },
     /// A value that cannot work.
-    #[error("{key}: {reason}")]
+    #[error("{key}: expected {expected}, got {got}")]
     Value {
         /// The key, with its section.
         key: &'static str,
-        /// What is wrong with it.
-        reason: String,
+        /// What is taken.
+        expected: &'static str,
+        /// What is there.
+        got: String,
     },
 }
 
@@ -211,8 +218,11 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let mut config: Config = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let mut config: Config = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            place: place(&text, &source),
+            source: Box::new(source),
+        })?;
         config.resolve(&folder_of(path)?);
         config.check()?;
         Ok(config)
@@ -226,17 +236,19 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |key, reason: &str| Err(ConfigError::Value { key, reason: reason.to_owned() });
-        if self.listen.insecure_tcp.is_some_and(|address| !address.ip().is_loopback()) {
-            return refuse(
-                "listen.insecure_tcp",
-                "PINs would cross the network unprotected; only loopback is taken",
-            );
+        let refuse = |key, expected, got| Err(ConfigError::Value { key, expected, got });
+        if let Some(address) = self.listen.insecure_tcp.filter(|address| !address.ip().is_loopback()) {
+            let expected = "a loopback address, because PINs would cross the network unprotected";
+            return refuse("listen.insecure_tcp", expected, address.to_string());
         }
-        if self.limits.prescription_bytes == 0 || self.limits.cms_bytes == 0 {
-            return refuse("limits", "a limit of 0 refuses everything");
+        let limits = [
+            ("limits.prescription_bytes", self.limits.prescription_bytes),
+            ("limits.cms_bytes", self.limits.cms_bytes),
+        ];
+        match limits.into_iter().find(|(_, bytes)| !(1..=LARGEST_LIMIT).contains(bytes)) {
+            Some((key, bytes)) => refuse(key, "1 to 268435456 bytes", bytes.to_string()),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -284,6 +296,20 @@ impl LogLevel {
     }
 }
 
+/// The section and key that an error is about: TOML's own message names the line only.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return String::new() };
+    let line = text.get(before.rfind('\n').map_or(0, |at| at + 1)..).unwrap_or_default();
+    let section =
+        before.lines().filter_map(|line| line.trim().strip_prefix('[')?.split(']').next()).next_back();
+    let key = line.split_once('=').map(|(key, _)| key.trim()).filter(|_| !line.trim_start().starts_with('['));
+    match (section, key) {
+        (Some(section), Some(key)) => format!("{section}.{key}: "),
+        (None, Some(key)) => format!("{key}: "),
+        _ => String::new(),
+    }
+}
+
 fn folder_of(path: &Path) -> Result<PathBuf, ConfigError> {
     let path = path.canonicalize().map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     Ok(path.parent().map(Path::to_owned).unwrap_or_default())
@@ -291,7 +317,7 @@ fn folder_of(path: &Path) -> Result<PathBuf, ConfigError> {
 
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a path or a list of paths")]
     enum Paths {
         One(PathBuf),
         Several(Vec<PathBuf>),
@@ -363,6 +389,33 @@ mod tests {
     fn plaintext_beyond_loopback_is_refused() {
         let error = load("[pkcs11]\nmodule = 'm'\n[listen]\ninsecure_tcp = '0.0.0.0:1'").unwrap_err();
         assert!(matches!(error, ConfigError::Value { key: "listen.insecure_tcp", .. }), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_key_expected_and_got() {
+        let cases = [
+            ("[limits]\nprescription_bytes = 0", ["limits.prescription_bytes: expected 1 to", "got 0"]),
+            (
+                "[limits]\ncms_bytes = 9223372036854775807",
+                ["limits.cms_bytes: expected 1 to", "got 9223372036854775807"],
+            ),
+            ("[limits]\ncms_bytes = '1M'", ["limits.cms_bytes: ", "string \"1M\", expected usize"]),
+            ("[log]\nlevel = 'loud'", ["log.level: ", "`loud`, expected one of `error`"]),
+            ("[trust]\nanchors = 5", ["trust.anchors: ", "expected a path or a list of paths"]),
+            ("[listen]\ninsecure_tcp = 'localhost:1'", ["listen.insecure_tcp: ", "'localhost:1'"]),
+            (
+                "[insurance]\nreaders = 'pcsc:'",
+                ["insurance.readers: ", "string \"pcsc:\", expected a sequence"],
+            ),
+        ];
+        for (text, parts) in cases {
+            let error = load(&format!("[pkcs11]\nmodule = 'm'\n{text}")).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");
+        }
+        for text in ["", "[pkcs11]"] {
+            let error = load(text).unwrap_err().to_string();
+            assert!(error.contains("missing field"), "{error}");
+        }
     }
 
     #[test]

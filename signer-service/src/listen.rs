@@ -15,6 +15,9 @@ use std::{
 
 use thiserror::Error;
 
+/// Name of the socket before it is moved.
+const HIDDEN: &str = "s";
+
 /// A listening Unix socket; its file goes away with it.
 #[derive(Debug)]
 pub struct PrivateSocket {
@@ -26,13 +29,13 @@ pub struct PrivateSocket {
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// Somebody answers there already.
-    #[error("{0}: another service is listening there")]
+    #[error("listen.unix: {0}: another service is listening there")]
     InUse(PathBuf),
     /// Something else has that name.
-    #[error("{0}: exists and is not a socket")]
+    #[error("listen.unix: {0}: expected a free name or a socket that nobody uses, got another kind of file")]
     NotASocket(PathBuf),
     /// The system refuses.
-    #[error("{path}: {source}")]
+    #[error("listen.unix: {path}: {source}")]
     Io {
         /// The socket.
         path: PathBuf,
@@ -52,8 +55,10 @@ impl PrivateSocket {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Short, because the name of a socket is limited to 107 bytes.
         let hidden = folder.join(format!(".{}", std::process::id()));
+        // A service that was killed in here may have had the same number: in a container every one has.
+        let _ = fs::remove_file(hidden.join(HIDDEN)).and_then(|()| fs::remove_dir(&hidden));
         DirBuilder::new().mode(0o700).create(&hidden).map_err(io)?;
-        let bound = bind_hidden(&hidden.join("s"), path).map_err(io);
+        let bound = bind_hidden(&hidden.join(HIDDEN), path).map_err(io);
         fs::remove_dir_all(&hidden).map_err(io)?;
         let listener = bound?;
         let inode = fs::symlink_metadata(path).map_err(io)?.ino();
@@ -123,6 +128,17 @@ mod tests {
         let (_socket, _listener) = PrivateSocket::bind(&path).unwrap();
         assert_eq!(mode(&path), 0o600);
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_service_left_is_no_hindrance() {
+        let folder = tempfile::tempdir().unwrap();
+        let hidden = folder.path().join(format!(".{}", std::process::id()));
+        fs::create_dir(&hidden).unwrap();
+        drop(UnixListener::bind(hidden.join("s")).unwrap());
+        let path = folder.path().join("s.sock");
+        let (_socket, _listener) = PrivateSocket::bind(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

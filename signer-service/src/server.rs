@@ -35,7 +35,7 @@ pub enum ServerError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The PKCS#11 module.
-    #[error(transparent)]
+    #[error("pkcs11.module: {0}")]
     Module(#[from] TokenError),
     /// The audit trail.
     #[error(transparent)]
@@ -44,7 +44,7 @@ pub enum ServerError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The development listener.
-    #[error("{address}: {source}")]
+    #[error("listen.insecure_tcp: {address}: {source}")]
     Tcp {
         /// Where.
         address: SocketAddr,
@@ -137,12 +137,8 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
 }
 
 async fn load(config: Config) -> Result<State, ServerError> {
-    let anchors = trust::load(&config.trust.anchors)?;
-    if config.trust.anchors.is_empty() {
-        tracing::warn!("no trust anchors are configured: no signature will be VALID");
-    }
     Ok(State {
-        anchors,
+        anchors: trust::load(&config.trust.anchors)?,
         module: Module::load(&config.pkcs11.module)?,
         readers: InsuranceReaders::new(&config.insurance.readers),
         audit: AuditTrail::open(&config.audit.database).await?,

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// A file or folder cannot be read.
-    #[error("trust anchors {path}: {source}")]
+    #[error("trust.anchors: {path}: {source}")]
     Read {
         /// Which.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum TrustError {
         source: io::Error,
     },
     /// A file holds no usable certificates.
-    #[error("trust anchors {path}: {source}")]
+    #[error("trust.anchors: {path}: expected PEM certificates: {source}")]
     Content {
         /// Which.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum TrustError {
     },
 }
 
-/// Reads all anchors: files as they are, of folders the files `*.pem` and `*.crt`.
+/// Reads all anchors: files as they are, of folders the files `*.pem` and `*.crt`. Says so if there are none.
 ///
 /// # Errors
 /// The first path that cannot be used.
@@ -45,6 +45,7 @@ pub fn load(paths: &[PathBuf]) -> Result<TrustAnchors, TrustError> {
         }
     }
     if pem.is_empty() {
+        tracing::warn!("trust.anchors names no certificate: no signature will be VALID");
         return Ok(TrustAnchors::default());
     }
     let path = paths.first().cloned().unwrap_or_default();
