@@ -1,6 +1,7 @@
 //! A card slot: which card is in it, who holds it, what was said.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub(super) struct ClientId(u64);
 pub(super) struct Client {
     slot: Slot,
     id: ClientId,
+    /// Set when the client's plug is being taken out: it waits for nobody any more.
+    stop: Arc<AtomicBool>,
     /// The epoch this client has seen; `None` before its first look.
     seen: Option<u64>,
 }
@@ -156,10 +159,17 @@ impl Slot {
         self.state().card.as_ref().map(look)
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(super) fn client(&self, stop: &Arc<AtomicBool>) -> Client {
         let mut state = self.state();
         state.next_client += 1;
-        Client { slot: self.clone(), id: ClientId(state.next_client), seen: None }
+        Client { slot: self.clone(), id: ClientId(state.next_client), stop: stop.clone(), seen: None }
+    }
+
+    /// Lets clients that wait for their turn look whether they are to stop.
+    pub(super) fn wake_waiting(&self) {
+        // With the lock taken once, nobody is between looking and waiting.
+        drop(self.state());
+        self.shared.changed.notify_all();
     }
 
     /// Waits until the slot has a card or the time is up; the number of the insertion if there is one.
@@ -187,7 +197,7 @@ impl Client {
     /// Resets the card. The own reset is known to this client, an earlier one by somebody else still is not.
     pub(super) fn reset(&mut self) {
         let slot = self.slot.clone();
-        let mut state = self.turn(&slot);
+        let Some(mut state) = self.turn(&slot) else { return };
         let was_current = self.seen.is_none_or(|seen| seen == state.epoch);
         state.epoch += 1;
         if let Some(card) = &mut state.card {
@@ -207,7 +217,7 @@ impl Client {
     /// Waits until nobody else holds the card, then holds it. Whether the card changed since this client looked.
     pub(super) fn begin(&mut self) -> bool {
         let slot = self.slot.clone();
-        let mut state = self.turn(&slot);
+        let Some(mut state) = self.turn(&slot) else { return true };
         state.holder = Some(self.id);
         self.seen.is_some_and(|seen| seen != state.epoch)
     }
@@ -225,7 +235,7 @@ impl Client {
     /// Sends a command. `None`: the card changed since this client looked, or it was pulled before it answered.
     pub(super) fn transmit(&mut self, command: &[u8]) -> Option<Vec<u8>> {
         let slot = self.slot.clone();
-        let mut state = self.turn(&slot);
+        let mut state = self.turn(&slot)?;
         let number = state.commands + 1;
         let fault = if state.card.is_some() { state.faults.remove(&number) } else { None };
         if fault == Some(Fault::Reset) {
@@ -253,11 +263,13 @@ impl Client {
         answer
     }
 
-    /// The slot's state once nobody else holds the card.
-    fn turn<'s>(&self, slot: &'s Slot) -> MutexGuard<'s, State> {
-        let held = |state: &mut State| state.holder.is_some_and(|holder| holder != self.id);
-        let waited = slot.shared.changed.wait_while(slot.state(), held);
-        waited.unwrap_or_else(PoisonError::into_inner)
+    /// The slot's state once nobody else holds the card; `None` if this client is to stop before.
+    fn turn<'s>(&self, slot: &'s Slot) -> Option<MutexGuard<'s, State>> {
+        let held = |state: &State| state.holder.is_some_and(|holder| holder != self.id);
+        let waits = |state: &mut State| held(state) && !self.stop.load(Ordering::SeqCst);
+        let waited = slot.shared.changed.wait_while(slot.state(), waits);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        if held(&state) { None } else { Some(state) }
     }
 }
 

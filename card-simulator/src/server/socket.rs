@@ -41,12 +41,12 @@ pub(super) fn plug(slot: &Slot, address: &Address) -> Result<Plug, PlugError> {
     Ok(Plug { address, stop, wake: Arc::new(waker), thread: Some(thread) })
 }
 
-fn accept(listener: &Listener, slot: &Slot, stop: &AtomicBool, clients: &Arc<Clients>) {
+fn accept(listener: &Listener, slot: &Slot, stop: &Arc<AtomicBool>, clients: &Arc<Clients>) {
     while !stop.load(Ordering::SeqCst) {
         match listener.accept() {
             Ok(mut stream) if !stop.load(Ordering::SeqCst) => {
                 let Ok(number) = clients.add(&stream) else { continue };
-                let (client, clients) = (slot.client(), clients.clone());
+                let (client, clients) = (slot.client(stop), clients.clone());
                 std::thread::spawn(move || {
                     serve(&mut stream, client);
                     clients.remove(number);

@@ -31,10 +31,15 @@ pub(super) fn plug(slot: &Slot, host: &str) -> Plug {
         let (slot, stop, host) = (slot.clone(), stop.clone(), host.to_owned());
         std::thread::spawn(move || run(&slot, &host, &stop))
     };
-    Plug { address: Address::Vpcd(host.to_owned()), stop, wake: Arc::new(NoWake), thread: Some(thread) }
+    Plug {
+        address: Address::Vpcd(host.to_owned()),
+        stop,
+        wake: Arc::new(Waker(slot.clone())),
+        thread: Some(thread),
+    }
 }
 
-fn run(slot: &Slot, host: &str, stop: &AtomicBool) {
+fn run(slot: &Slot, host: &str, stop: &Arc<AtomicBool>) {
     while !stop.load(Ordering::SeqCst) {
         let Some(insertion) = slot.wait_for_card(GLANCE) else { continue };
         match TcpStream::connect(host) {
@@ -45,11 +50,11 @@ fn run(slot: &Slot, host: &str, stop: &AtomicBool) {
 }
 
 /// Serves one insertion of a card until it is removed or the driver goes away.
-fn serve(mut stream: TcpStream, slot: &Slot, insertion: u32, stop: &AtomicBool) {
+fn serve(mut stream: TcpStream, slot: &Slot, insertion: u32, stop: &Arc<AtomicBool>) {
     if stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(GLANCE))).is_err() {
         return;
     }
-    let mut client = slot.client();
+    let mut client = slot.client(stop);
     let mut message = Vec::new();
     loop {
         if stop.load(Ordering::SeqCst) || client.status() != (true, insertion) {
@@ -118,10 +123,12 @@ impl Read for Patient<'_> {
     }
 }
 
-/// The thread looks up often enough by itself.
+/// The thread looks up often enough by itself, unless it waits for another client of the card.
 #[derive(Debug)]
-struct NoWake;
+struct Waker(Slot);
 
-impl Wake for NoWake {
-    fn wake(&self) {}
+impl Wake for Waker {
+    fn wake(&self) {
+        self.0.wake_waiting();
+    }
 }

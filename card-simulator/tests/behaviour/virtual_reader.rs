@@ -101,3 +101,23 @@ fn socket_and_virtual_reader_share_one_card() {
     other.read_exact(&mut answer).unwrap();
     assert_eq!(answer, [0, 2, 0x90, 0]);
 }
+
+#[test]
+fn a_plug_that_waits_for_another_client_can_be_taken_out() {
+    let Driver { listener, slot, _plug, _directory } = driver();
+    let (mut stream, _) = listener.accept().unwrap();
+    assert_eq!(ask(&mut stream, "80200001"), "63C3");
+    let socket = Address::Unix(_directory.path().join("card.sock"));
+    let other = slot.plug(&socket).unwrap();
+    let mut holder = std::os::unix::net::UnixStream::connect(_directory.path().join("card.sock")).unwrap();
+    holder.write_all(&[0, 1, 5]).unwrap();
+    let mut held = [0; 3];
+    holder.read_exact(&mut held).unwrap();
+    assert_eq!(held, [0, 1, 0]);
+    tell(&mut stream, "80200001");
+    std::thread::sleep(Duration::from_millis(100));
+    drop(_plug);
+    assert!(is_closed(stream));
+    assert_eq!(slot.commands(), 1);
+    drop(other);
+}
