@@ -13,6 +13,9 @@ use super::PkiError;
 
 const COMMON_NAME: ObjectIdentifier = const_oid::db::rfc4519::COMMON_NAME;
 
+/// Longest common name (RFC 5280, appendix A.1); names on cards have up to 45 characters each.
+const COMMON_NAME_LIMIT: usize = 64;
+
 /// A health professional.
 #[derive(Debug, Clone)]
 pub(crate) struct Holder {
@@ -53,6 +56,7 @@ impl Insured {
     /// C, O = payer, OU = payer's number, OU = insured person's number, and the person's names.
     pub(crate) fn subject(&self) -> Result<Name, PkiError> {
         let whole = format!("{} {}", self.given_name, self.surname);
+        let whole: String = whole.trim().chars().take(COMMON_NAME_LIMIT).collect();
         name(vec![
             vec![printable(COUNTRY_NAME, "DE")?],
             vec![utf8(ORGANIZATION_NAME, &self.payer)?],
@@ -60,7 +64,7 @@ impl Insured {
             vec![utf8(ORGANIZATIONAL_UNIT_NAME, &self.kvnr)?],
             vec![utf8(SN, &self.surname)?],
             vec![utf8(GIVEN_NAME, &self.given_name)?],
-            vec![utf8(COMMON_NAME, whole.trim())?],
+            vec![utf8(COMMON_NAME, &whole)?],
         ])
     }
 
@@ -98,4 +102,25 @@ fn utf8(oid: ObjectIdentifier, value: &str) -> Result<AttributeTypeAndValue, Pki
 
 fn printable(oid: ObjectIdentifier, value: &str) -> Result<AttributeTypeAndValue, PkiError> {
     Ok(AttributeTypeAndValue { oid, value: Any::encode_from(&PrintableString::new(value)?)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_cut_to_what_a_common_name_holds() {
+        let insured = Insured {
+            given_name: "\u{e4}".repeat(45),
+            surname: "\u{f6}".repeat(45),
+            kvnr: "S304761291".to_owned(),
+            payer: "Testkasse".to_owned(),
+            payer_id: "109999006".to_owned(),
+        };
+        let subject = insured.subject().unwrap();
+        let is_name = |a: &&AttributeTypeAndValue| a.oid == COMMON_NAME;
+        let name = subject.iter().find(is_name).unwrap();
+        let name = String::from_utf8(name.value.value().to_vec()).unwrap();
+        assert_eq!(name, format!("{} {}", "\u{e4}".repeat(45), "\u{f6}".repeat(18)));
+    }
 }
