@@ -142,9 +142,8 @@ impl AuditTrail {
     /// # Errors
     /// The database; then nothing was written.
     pub async fn record(&self, entry: &Entry, at: OffsetDateTime) -> Result<u64, AuditError> {
-        // The commit is awaited by itself: a row comes back from INSERT ... RETURNING before it is on the disk.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(INSERT)
+        // All rows, though there is one: SQLite answers it before the commit, which ends the statement and can fail.
+        let rows = sqlx::query(INSERT)
             .bind(at.format(&Rfc3339)?)
             .bind(&entry.request_id)
             .bind(entry.operation)
@@ -153,11 +152,10 @@ impl AuditTrail {
             .bind(&entry.certificate_serial)
             .bind(entry.document_sha256.map(hex::encode))
             .bind(&entry.remark)
-            .fetch_one(&mut *transaction)
+            .fetch_all(&self.pool)
             .await?;
-        let sequence = row.try_get::<i64, _>(0)?.unsigned_abs();
-        transaction.commit().await?;
-        Ok(sequence)
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
 
     /// Waits for running writes and closes the database.

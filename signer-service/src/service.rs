@@ -143,6 +143,9 @@ impl SignerService for Signer {
 
 fn log<A>(result: &Result<A, Refusal>, begun: Instant) {
     let milliseconds = begun.elapsed().as_millis();
+    if let Err(Refusal::Audit(error)) = result {
+        tracing::error!(%error, "the audit trail cannot be written");
+    }
     match result {
         Ok(_) => tracing::info!(milliseconds, "done"),
         Err(refusal) => tracing::warn!(milliseconds, reason = refusal.reason(), "refused: {refusal}"),
