@@ -7,7 +7,8 @@
 use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
 use sqlx::{
-    ConnectOptions, Row, SqlitePool,
+    ConnectOptions, Row, SqlSafeStr, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use thiserror::Error;
@@ -15,8 +16,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::certificate::Certificate;
 
-/// The tables, brought up to date when the trail is opened.
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+/// The tables, brought up to date when the trail is opened: number, description, statements. Written out here because
+/// sqlx's macro for it would build sqlx and SQLite a second time, for the compiler.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "audit", include_str!("../migrations/0001_audit.sql"))];
 
 /// Takes the next number and the row in one statement, so that two writers cannot share a number.
 const INSERT: &str = "INSERT INTO audit (sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
@@ -121,7 +123,7 @@ impl AuditTrail {
         // One connection: SQLite has one writer, and the statement above relies on nobody writing in between.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
         let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
-        let migrated = MIGRATIONS.run(&pool).await;
+        let migrated = migrator().run(&pool).await;
         migrated.map_err(|source| AuditError::Migration { path: name(), source })?;
         Ok(AuditTrail { pool })
     }
@@ -167,6 +169,13 @@ impl AuditTrail {
 /// Creates an empty file that only its owner can read; an existing one stays as it is.
 fn create_private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+fn migrator() -> Migrator {
+    let migration = |(number, description, statements): (i64, &'static str, &'static str)| {
+        Migration::new(number, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
 }
 
 #[cfg(test)]
