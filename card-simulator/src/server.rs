@@ -4,8 +4,10 @@
 //! clients of a slot share its one card, as they would share a reader.
 
 mod address;
+mod fault;
 mod slot;
 mod socket;
+mod speed;
 mod trace;
 mod vpcd;
 
@@ -16,7 +18,9 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 
 pub use address::Address;
-pub use slot::{Fault, Slot};
+pub use fault::Fault;
+pub use slot::Slot;
+pub use speed::{Speed, SpeedError, Traffic};
 pub use trace::masked;
 
 /// A plug could not be made.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use card_simulator::server::{Address, Fault, Plug, Slot};
+use card_simulator::server::{Address, Fault, Plug, Slot, Speed};
 use card_simulator::{Card, CardImage};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -32,6 +32,10 @@ pub(crate) struct Run {
     /// Pull each card before it answers its Nth command.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pull_after: Option<u64>,
+    /// Be as slow as plastic: bits per second on the line, milliseconds for each command and for each signature
+    /// besides. What is left out takes no time.
+    #[arg(long, value_name = "bits=N,command=MS,signature=MS", default_value = "bits=0")]
+    speed: Speed,
     /// Answer data-returning commands that come without Le; real cards refuse them.
     #[arg(long)]
     lenient_le: bool,
@@ -102,6 +106,7 @@ type Output = Arc<Mutex<Box<dyn Write + Send>>>;
 fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Slot> {
     let card = Card::new(CardImage::open(directory)?).lenient_le(arguments.lenient_le);
     let slot = Slot::with(card);
+    slot.set_speed(arguments.speed);
     if let Some(number) = arguments.pull_after {
         slot.fault_at(number, Fault::Pull);
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::fault::Fault;
+use super::speed::{Speed, Traffic};
 use super::trace;
 use crate::Card;
 
@@ -28,8 +30,11 @@ struct State {
     /// Goes up whenever volatile state is lost: insertion, removal, reset.
     epoch: u64,
     holder: Option<ClientId>,
+    /// A command is being worked on: the next one waits, questions about the reader do not.
+    busy: bool,
     next_client: u64,
-    commands: u64,
+    speed: Speed,
+    traffic: Traffic,
     faults: BTreeMap<u64, Fault>,
     trace: VecDeque<String>,
     sink: Option<Sink>,
@@ -46,22 +51,20 @@ impl std::fmt::Debug for Sink {
 /// Lines kept for [`Slot::take_trace`]; older ones are dropped.
 const TRACE_LIMIT: usize = 10_000;
 
-/// Something that goes wrong at a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The card executes the command and is pulled before it answers.
-    Pull,
-    /// The card loses its volatile state before the command, as if another program had reset it.
-    Reset,
-    /// The card executes the command and answers these bytes instead.
-    Answer(Vec<u8>),
-    /// The card executes the command and answers this much later.
-    Delay(Duration),
-}
-
 /// One user of the slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClientId(u64);
+
+/// What a client hears after a command.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The card's answer.
+    Answer(Vec<u8>),
+    /// The card changed since this client looked, or it was pulled before it answered.
+    Lost,
+    /// Nothing, ever.
+    Silence,
+}
 
 /// A user of the slot and what it knows of the card.
 #[derive(Debug)]
@@ -122,6 +125,8 @@ impl Slot {
         if let Some(card) = &mut state.card {
             card.reset();
         }
+        drop(state);
+        self.shared.changed.notify_all();
     }
 
     /// Whether a card is inserted.
@@ -136,7 +141,17 @@ impl Slot {
 
     /// Number of commands the cards in this slot were sent so far.
     pub fn commands(&self) -> u64 {
-        self.state().commands
+        self.traffic().commands
+    }
+
+    /// What went over the line so far.
+    pub fn traffic(&self) -> Traffic {
+        self.state().traffic
+    }
+
+    /// Makes the cards in this slot as slow as this from now on.
+    pub fn set_speed(&self, speed: Speed) {
+        self.state().speed = speed;
     }
 
     /// The trace since the last call (at most its last ten thousand lines): number, command, answer; PINs masked.
@@ -232,40 +247,73 @@ impl Client {
         }
     }
 
-    /// Sends a command. `None`: the card changed since this client looked, or it was pulled before it answered.
-    pub(super) fn transmit(&mut self, command: &[u8]) -> Option<Vec<u8>> {
+    /// Sends a command.
+    pub(super) fn transmit(&mut self, command: &[u8]) -> Reply {
         let slot = self.slot.clone();
-        let mut state = self.turn(&slot)?;
-        let number = state.commands + 1;
+        let Some(mut state) = self.turn(&slot) else { return Reply::Lost };
+        let number = state.traffic.commands + 1;
         let fault = if state.card.is_some() { state.faults.remove(&number) } else { None };
         if fault == Some(Fault::Reset) {
             state.epoch += 1;
             state.card.as_mut().map(Card::reset);
         }
         let seen = *self.seen.get_or_insert(state.epoch);
-        if seen != state.epoch || state.card.is_none() {
-            return None;
+        if seen != state.epoch {
+            return Reply::Lost;
         }
-        state.commands = number;
-        let mut answer = state.card.as_mut().map(|card| card.transmit(command));
-        match fault {
-            Some(Fault::Pull) => {
-                state.epoch += 1;
-                state.card = None;
-                answer = None;
-                slot.shared.changed.notify_all();
+        let Some(card) = &mut state.card else { return Reply::Lost };
+        let mut answer = card.transmit(command);
+        if let Some(fault) = &fault {
+            answer = fault.distort(answer);
+        }
+        let traffic = Traffic::of(command, &answer);
+        state.traffic.add(traffic);
+        let work = match fault {
+            Some(Fault::Delay(time)) => time,
+            _ => state.speed.time(traffic),
+        };
+        let mut state = self.work(&slot, state, work);
+        if fault == Some(Fault::Pull) {
+            state.epoch += 1;
+            state.card = None;
+            slot.shared.changed.notify_all();
+        }
+        let reply = match fault {
+            _ if seen != state.epoch => Reply::Lost,
+            Some(Fault::Mute) => Reply::Silence,
+            _ => Reply::Answer(answer),
+        };
+        state.record(number, command, &reply);
+        reply
+    }
+
+    /// Lets the card work for a while; only its removal, a reset or the end of the plug come before.
+    fn work<'s>(
+        &self,
+        slot: &'s Slot,
+        mut state: MutexGuard<'s, State>,
+        time: Duration,
+    ) -> MutexGuard<'s, State> {
+        if time.is_zero() {
+            return state;
+        }
+        state.busy = true;
+        let (start, epoch) = (Instant::now(), state.epoch);
+        while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+            if state.epoch != epoch || self.stop.load(Ordering::SeqCst) {
+                break;
             }
-            Some(Fault::Answer(bytes)) => answer = Some(bytes),
-            Some(Fault::Delay(time)) => std::thread::sleep(time),
-            Some(Fault::Reset) | None => {}
+            let waited = slot.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.record(number, command, answer.as_deref());
-        answer
+        state.busy = false;
+        slot.shared.changed.notify_all();
+        state
     }
 
     /// The slot's state once nobody else holds the card; `None` if this client is to stop before.
     fn turn<'s>(&self, slot: &'s Slot) -> Option<MutexGuard<'s, State>> {
-        let held = |state: &State| state.holder.is_some_and(|holder| holder != self.id);
+        let held = |state: &State| state.busy || state.holder.is_some_and(|holder| holder != self.id);
         let waits = |state: &mut State| held(state) && !self.stop.load(Ordering::SeqCst);
         let waited = slot.shared.changed.wait_while(slot.state(), waits);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
@@ -280,7 +328,11 @@ impl Drop for Client {
 }
 
 impl State {
-    fn record(&mut self, number: u64, command: &[u8], answer: Option<&[u8]>) {
+    fn record(&mut self, number: u64, command: &[u8], reply: &Reply) {
+        let answer = match reply {
+            Reply::Answer(answer) => Some(answer.as_slice()),
+            Reply::Lost | Reply::Silence => None,
+        };
         let line = trace::line(number, command, answer);
         if let Some(Sink(sink)) = &mut self.sink {
             sink(&line);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::slot::Client;
+use super::slot::{Client, Reply};
 use super::{Address, Plug, PlugError, Slot, Wake};
 
 const POWER_OFF: u8 = 0x00;
@@ -78,7 +78,11 @@ fn serve(stream: &mut Stream, mut client: Client) {
                 DONE.to_vec()
             }
             [STATUS] => status(&client),
-            [_, _, _, _, ..] => client.transmit(&message).unwrap_or_default(),
+            [_, _, _, _, ..] => match client.transmit(&message) {
+                Reply::Answer(answer) => answer,
+                Reply::Lost => Vec::new(),
+                Reply::Silence => continue,
+            },
             _ => return,
         };
         if send(stream, &answer).is_err() {

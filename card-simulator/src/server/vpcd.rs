@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::slot::Client;
+use super::slot::{Client, Reply};
 use super::socket::{receive, send};
 use super::{Address, Plug, Slot, Wake};
 
@@ -80,16 +80,21 @@ fn answer(stream: &mut TcpStream, client: &mut Client, message: &[u8]) -> bool {
             return true;
         }
         [ATR] => client.atr(),
-        command => match client.transmit(command) {
-            Some(answer) => answer,
-            None if client.status().0 => {
+        command => {
+            let mut reply = client.transmit(command);
+            if reply == Reply::Lost && client.status().0 {
                 // Another plug of the slot reset the card. The driver has no message for that, so its next
                 // command finds the card as it is now.
                 client.atr();
-                client.transmit(command).unwrap_or_default()
+                reply = client.transmit(command);
             }
-            None => return false,
-        },
+            match reply {
+                Reply::Answer(answer) => answer,
+                Reply::Lost => return false,
+                // The driver waits; only the card's removal ends that.
+                Reply::Silence => return true,
+            }
+        }
     };
     !(answer.is_empty() && message != [ATR]) && send(stream, &answer).is_ok()
 }

@@ -175,6 +175,42 @@ fn faults_come_at_their_command() {
 }
 
 #[test]
+fn a_mute_card_has_executed_the_command_and_serves_others() {
+    let reader = reader(hba());
+    reader.slot.fault_at(1, Fault::Mute);
+    let (mut one, mut two) = (reader.connect(), reader.connect());
+    one.tell(WRONG_CH);
+    assert!(one.is_waiting());
+    drop(one);
+    assert_eq!(two.ask("80200001"), "63C2");
+}
+
+#[test]
+fn a_slow_card_leaves_questions_for_the_reader_alone_and_can_be_pulled() {
+    let reader = reader(hba());
+    reader.slot.set_speed("command=3600000".parse().unwrap());
+    let (mut one, mut two) = (reader.connect(), reader.connect());
+    one.tell("80200001");
+    while reader.slot.commands() == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(two.ask("07"), "0100000001");
+    reader.slot.eject();
+    assert_eq!(one.answer(), "");
+    assert_eq!(two.ask("07"), "0000000001");
+}
+
+#[test]
+fn bytes_and_signatures_are_counted() {
+    let reader = reader(hba());
+    let mut client = reader.connect();
+    client.ask(MASTER);
+    client.ask("80200001");
+    let traffic = reader.slot.traffic();
+    assert_eq!((traffic.commands, traffic.bytes, traffic.signatures), (2, 4 + 2 + 4 + 2, 0));
+}
+
+#[test]
 fn the_trace_numbers_commands_and_masks_pins() {
     let reader = reader(hba());
     let mut client = reader.connect();
