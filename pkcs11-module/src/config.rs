@@ -1,20 +1,35 @@
-//! Configuration: a TOML file named by the text `config=FILE` that some programs hand to C_Initialize, else by the
-//! environment variable `HPC_PKCS11_CONFIG`, else defaults.
+//! Configuration: a TOML file, single keys replaced by the environment, and those replaced by the text that a program
+//! hands to C_Initialize. `docs/configuration.md` is written for users.
 //!
-//! A file that is named but cannot be read is an error, not a reason for defaults: it may be the one that keeps the
-//! QES slot away from a browser.
+//! Where the file is, the text says (`config=FILE`), else `HPC_PKCS11_CONFIG`, else it is the user's own or the
+//! system's if there is one. A file that is there or named but cannot be read is an error, not a reason for defaults:
+//! it may be the one that keeps the QES slot away from a browser. For the same reason a wrong value is an error
+//! wherever it stands; an unknown key is one in the file only, as the text and the environment have other readers too.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use card::profile::Application;
 use card::transport::{ReaderSpec, ReaderSpecError};
 use serde::Deserialize;
 
 use crate::logging::Level;
+use place::Environment;
+use settings::{Layers, QesWord, Settings};
+
+mod place;
+mod settings;
+mod words;
 
 /// Names the configuration file.
-const VARIABLE: &str = "HPC_PKCS11_CONFIG";
+const FILE_VARIABLE: &str = "HPC_PKCS11_CONFIG";
+/// A single key in the environment: this and the key in capitals.
+const PREFIX: &str = "HPC_PKCS11_";
+/// The word of the text for C_Initialize that names the file.
+const FILE_WORD: &str = "config";
 
 /// What a user can choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +38,31 @@ pub(crate) struct Config {
     pub(crate) readers: Vec<ReaderSpec>,
     /// How the qualified signature is offered.
     pub(crate) qes: Qes,
+    /// Keys that are not shown: by label, purpose or kind.
+    pub(crate) hide_keys: Vec<String>,
+    /// What readers with a PIN pad are used for.
+    pub(crate) pin_pad: PinPad,
+    /// How long a card may take for one command.
+    pub(crate) card_timeout: Duration,
+    /// Where certificates are kept; `None` for nowhere.
+    pub(crate) cache: Option<PathBuf>,
     /// What is logged.
     pub(crate) log_level: Level,
     /// Where to; standard error without one.
     pub(crate) log_file: Option<PathBuf>,
+    /// Where calls and card commands are traced, whatever is logged.
+    pub(crate) trace_file: Option<PathBuf>,
+    /// Where all this comes from, and words nobody understood.
+    pub(crate) origin: Origin,
+}
+
+/// Where a configuration comes from, for the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The file, if there is one.
+    pub(crate) file: Option<PathBuf>,
+    /// Keys of the text for C_Initialize that are no keys of this module.
+    pub(crate) unknown: Vec<String>,
 }
 
 /// How the QES slot behaves.
@@ -42,12 +78,35 @@ pub(crate) enum Qes {
     Batch,
 }
 
+/// What readers with a PIN pad are used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PinPad {
+    /// PINs are entered there and nowhere else.
+    Only,
+    /// PINs are entered there unless the program sends one.
+    Optional,
+    /// Nothing: the reader counts as one without.
+    Off,
+}
+
 impl Qes {
     /// The applications that have a slot.
     pub(crate) fn applications(self) -> &'static [Application] {
         match self {
             Qes::Off => &[Application::Esign],
             Qes::ContextOnly | Qes::Login | Qes::Batch => &[Application::Esign, Application::Qes],
+        }
+    }
+}
+
+/// For the log: everything, without the name of the user that is part of a home directory.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{self:?}");
+        match place::of_process("HOME").filter(|home| home.len() > 1) {
+            Some(home) => f.write_str(&text.replace(home.to_string_lossy().as_ref(), "~")),
+            None => f.write_str(&text),
         }
     }
 }
@@ -59,129 +118,97 @@ pub(crate) enum ConfigError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
     Malformed { path: PathBuf, source: toml::de::Error },
+    #[error("{0}")]
+    Settings(toml::de::Error),
+    #[error("{origin} is \"{text}\": {why}")]
+    Value { origin: String, text: String, why: String },
     #[error("readers: {0}")]
     Reader(#[from] ReaderSpecError),
     #[error("qes_batch = true needs qes = \"login\"")]
     BatchWithoutLogin,
-    #[error("cannot open the log file {path}: {source}")]
+    #[error("cannot open {path}: {source}")]
     LogFile { path: PathBuf, source: std::io::Error },
 }
 
 impl Config {
-    /// Reads the file that is named, or takes the defaults. Other words of `init_text` are for others.
+    /// The configuration of this process. `init_text` is what the program handed to C_Initialize.
     pub(crate) fn load(init_text: Option<&str>) -> Result<Config, ConfigError> {
-        let words = init_text.into_iter().flat_map(str::split_ascii_whitespace);
-        let named = words.filter_map(|word| word.strip_prefix("config=")).next_back();
-        let path = named.map(OsString::from).or_else(|| std::env::var_os(VARIABLE));
-        match path {
-            Some(path) if !path.is_empty() => Config::read(Path::new(&path)),
-            _ => File::default().parse(),
+        Config::from_sources(init_text, &place::of_process)
+    }
+
+    fn from_sources(
+        init_text: Option<&str>,
+        variables: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Config, ConfigError> {
+        let environment = Environment::new(variables);
+        let words = words::pairs(init_text.unwrap_or_default());
+        let named = words.iter().rev().find(|(key, value)| key == FILE_WORD && !value.is_empty());
+        let named = named.map(|(_, value)| OsString::from(value));
+        let (file, mut layers) = match named.or_else(|| environment.variable(FILE_VARIABLE)) {
+            Some(path) => (Some(PathBuf::from(&path)), read(Path::new(&path))?),
+            None => search(&environment.configuration_files())?,
+        };
+        for key in settings::keys() {
+            let variable = format!("{PREFIX}{}", key.to_uppercase());
+            if let Some(value) = environment.variable(&variable) {
+                layers.replace(key, &value.to_string_lossy(), &variable)?;
+            }
         }
-    }
-
-    fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let file: File = toml::from_str(&text)
-            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source })?;
-        file.parse()
-    }
-}
-
-/// The file as written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    readers: Vec<String>,
-    qes: QesWord,
-    qes_batch: bool,
-    log_level: Level,
-    log_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum QesWord {
-    Off,
-    ContextOnly,
-    Login,
-}
-
-impl Default for File {
-    fn default() -> Self {
-        File {
-            readers: vec!["pcsc:".to_owned()],
-            qes: QesWord::Login,
-            qes_batch: false,
-            log_level: Level::Warn,
-            log_file: None,
+        let mut origin = Origin { file, unknown: Vec::new() };
+        for (key, value) in &words {
+            if key != FILE_WORD && !layers.replace(key, value, &format!("{key} for C_Initialize"))? {
+                origin.unknown.push(key.clone());
+            }
         }
+        Config::new(layers.settings()?, origin, environment.cache_directory())
     }
-}
 
-impl File {
-    fn parse(self) -> Result<Config, ConfigError> {
-        let readers = self.readers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        let qes = match (self.qes, self.qes_batch) {
+    fn new(
+        settings: Settings,
+        origin: Origin,
+        cache_directory: Option<PathBuf>,
+    ) -> Result<Config, ConfigError> {
+        let readers = settings.readers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        let qes = match (settings.qes, settings.qes_batch) {
             (QesWord::Off, false) => Qes::Off,
             (QesWord::ContextOnly, false) => Qes::ContextOnly,
             (QesWord::Login, false) => Qes::Login,
             (QesWord::Login, true) => Qes::Batch,
             (_, true) => return Err(ConfigError::BatchWithoutLogin),
         };
-        Ok(Config { readers, qes, log_level: self.log_level, log_file: self.log_file })
+        let cache = settings.cache_directory.or(cache_directory).filter(|_| settings.certificate_cache);
+        Ok(Config {
+            readers,
+            qes,
+            hide_keys: settings.hide_keys,
+            pin_pad: settings.pin_pad,
+            card_timeout: Duration::from_secs(settings.card_timeout),
+            cache,
+            log_level: settings.log_level,
+            log_file: settings.log_file,
+            trace_file: settings.trace_file,
+            origin,
+        })
     }
+}
+
+fn read(path: &Path) -> Result<Layers, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    Layers::of_file(path, &text)
+}
+
+/// The first of these files that exists.
+fn search(files: &[PathBuf]) -> Result<(Option<PathBuf>, Layers), ConfigError> {
+    for path in files {
+        match read(path) {
+            Err(ConfigError::Unreadable { source, .. })
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            layers => return Ok((Some(path.clone()), layers?)),
+        }
+    }
+    Ok((None, Layers::default()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("module.toml");
-        std::fs::write(&path, text).unwrap();
-        Config::read(&path).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn empty_file_means_defaults() {
-        let config = parse("").unwrap();
-        assert_eq!(config.readers, [ReaderSpec::Pcsc { filter: None }]);
-        assert_eq!((config.qes, config.log_level, config.log_file), (Qes::Login, Level::Warn, None));
-    }
-
-    #[test]
-    fn every_key_is_understood() {
-        let config = parse(
-            "readers = [\"socket:/run/card\", \"pcsc:REINER\"]\nqes = \"login\"\nqes_batch = true\n\
-             log_level = \"trace\"\nlog_file = \"/tmp/x\"",
-        )
-        .unwrap();
-        assert_eq!(config.readers.len(), 2);
-        assert_eq!((config.qes, config.log_level), (Qes::Batch, Level::Trace));
-        assert_eq!(config.log_file, Some(PathBuf::from("/tmp/x")));
-        assert_eq!(parse("qes = \"off\"").unwrap().qes, Qes::Off);
-        assert_eq!(parse("qes = \"context-only\"").unwrap().qes, Qes::ContextOnly);
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        assert!(parse("reader = []").unwrap_err().contains("reader"));
-        assert!(parse("qes = \"maybe\"").unwrap_err().contains("maybe"));
-        assert!(parse("readers = [\"usb:1\"]").unwrap_err().contains("usb:1"));
-        assert!(parse("qes = \"off\"\nqes_batch = true").unwrap_err().contains("qes_batch"));
-    }
-
-    #[test]
-    fn init_text_names_the_file() {
-        let error = Config::load(Some("configdir='x' config=/nonexistent/a.toml")).unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/a.toml"));
-    }
-
-    #[test]
-    fn missing_file_is_an_error() {
-        let error = Config::read(Path::new("/nonexistent/module.toml")).unwrap_err();
-        assert!(error.to_string().contains("/nonexistent/module.toml"));
-    }
-}
+mod tests;

@@ -204,3 +204,19 @@ fn transport_pins_must_be_changed_first() {
     let session = bench.session(bench.qes());
     assert_eq!(rv(login(&session, UserType::User, "234567")), RvError::PinExpired);
 }
+
+#[test]
+fn hidden_keys_show_neither_objects_nor_mechanisms() {
+    let bench = Bench::configured(Some(NewCard::new(ProfileName::HbaG21)), "hide_keys = [\"brainpool\"]");
+    for (slot, left) in [(bench.esign(), 2), (bench.qes(), 1)] {
+        let session = bench.session(slot);
+        let certificates = session.find_objects(&[Attribute::Class(ObjectClass::CERTIFICATE)]).unwrap();
+        assert_eq!(certificates.len(), left);
+        for certificate in certificates {
+            let label = session.get_attributes(certificate, &[AttributeType::Label]).unwrap().remove(0);
+            let Attribute::Label(label) = label else { unreachable!() };
+            assert!(label.ends_with(b"R2048"));
+        }
+        assert!(!bench.module.get_mechanism_list(slot).unwrap().contains(&MechanismType::ECDSA));
+    }
+}

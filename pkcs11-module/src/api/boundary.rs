@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cryptoki_sys::{CK_RV, CKR_OK};
 
 use super::process;
+use super::trace::Call;
 use crate::error::{Error, Result};
 use crate::token::Module;
 
@@ -24,8 +25,11 @@ pub(super) fn initialised(
     answer(|| {
         let module = process::module()?;
         module.log().scope(|| {
+            let call = Call::begin(&module, name, handle);
             let result = body(&module);
-            trace(name, handle, &result);
+            if let Some(call) = call {
+                call.end(&result);
+            }
             result
         })
     })
@@ -42,14 +46,6 @@ fn answer(body: impl FnOnce() -> Result<()>) -> CK_RV {
     match catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panicked)) {
         Ok(()) => CKR_OK,
         Err(error) => error.rv(),
-    }
-}
-
-/// Name, handle, result: never a buffer.
-fn trace(name: &'static str, handle: Option<u64>, result: &Result<()>) {
-    match result {
-        Ok(()) => tracing::debug!(handle, "{name}"),
-        Err(error) => tracing::debug!(handle, rv = format_args!("{:#x}", error.rv()), %error, "{name}"),
     }
 }
 

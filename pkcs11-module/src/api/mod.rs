@@ -15,6 +15,7 @@ mod sessions;
 mod sign;
 mod slots;
 mod table;
+mod trace;
 
 use cryptoki_sys::{CK_FLAGS, CK_FUNCTION_LIST, CK_INTERFACE, CK_RV, CK_ULONG, CK_UTF8CHAR, CK_VERSION};
 

@@ -28,7 +28,8 @@ pub(crate) use operations::Condition;
 use sessions::Sessions;
 pub(crate) use sign::{Output, Room};
 use slots::Slots;
-use source::{CardSource, ConfiguredReaders};
+use source::CardSource;
+pub(crate) use source::commands_of_this_thread;
 
 /// One initialised module.
 pub(crate) struct Module {
@@ -41,13 +42,18 @@ impl Module {
     /// A module for a configuration. Readers are looked for later.
     pub(crate) fn new(config: Config) -> Result<Module, ConfigError> {
         let log = Log::open(&config)?;
-        log.scope(|| tracing::debug!(?config, "initialised"));
-        let source = ConfiguredReaders::new(config.readers);
-        Ok(Module::with_source(log, config.qes, Arc::new(source)))
-    }
-
-    fn with_source(log: Log, qes: Qes, source: Arc<dyn CardSource>) -> Module {
-        Module { log, slots: Slots::new(qes, source), sessions: Sessions::default() }
+        log.scope(|| {
+            let process = std::process::id();
+            tracing::debug!(version = env!("CARGO_PKG_VERSION"), process, %config, "initialised");
+            if !config.origin.unknown.is_empty() {
+                tracing::info!(unknown = ?config.origin.unknown, "words for others in the text for C_Initialize");
+            }
+        });
+        Ok(Module {
+            log,
+            slots: Slots::new(Arc::new(CardSource::new(config))),
+            sessions: Sessions::default(),
+        })
     }
 
     /// Where this module's events go.

@@ -22,7 +22,6 @@ use super::objects::Object;
 use super::snapshot::{Token, name};
 use super::source::CardSource;
 use super::view::{Slot, TokenView, View};
-use crate::config::Qes;
 use crate::error::{Error, Result};
 
 /// How long C_Finalize waits for a call that still works with the card.
@@ -30,8 +29,7 @@ const FINALISE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A reader.
 pub(crate) struct Reader {
-    qes: Qes,
-    source: Arc<dyn CardSource>,
+    source: Arc<CardSource>,
     view: Mutex<View>,
     card: Mutex<Option<Link>>,
 }
@@ -44,9 +42,9 @@ struct Link {
 
 impl Reader {
     /// A place for a reader that is not there yet.
-    pub(crate) fn new(qes: Qes, source: Arc<dyn CardSource>) -> Self {
-        let view = View::new(qes);
-        Reader { qes, source, view: Mutex::new(view), card: Mutex::new(None) }
+    pub(crate) fn new(source: Arc<CardSource>) -> Self {
+        let view = View::new(source.config().qes);
+        Reader { source, view: Mutex::new(view), card: Mutex::new(None) }
     }
 
     /// The reader's name, once it has one.
@@ -237,7 +235,7 @@ impl Reader {
             }
         };
         lock(&self.view).next_generation();
-        for application in self.qes.applications() {
+        for application in self.source.config().qes.applications() {
             self.end_on_card(&mut link, *application, OnCard::End);
         }
         *link = None;
@@ -317,10 +315,11 @@ impl Reader {
                 tracing::info!(
                     reader = name,
                     card = hpc.profile().name,
+                    number = issuer_only(hpc.iccsn()),
                     commands = hpc.traffic().commands,
                     "card read"
                 );
-                view.accept(&hpc, self.qes);
+                view.accept(&hpc, self.source.config());
                 *link = Some(Link { generation, hpc });
                 Ok(())
             }
@@ -350,4 +349,10 @@ impl Reader {
         }
         view.slot(application).map(change)
     }
+}
+
+/// A card's number as a log may show it: card type, country and issuer (ITU-T E.118), but not which card.
+fn issuer_only(iccsn: &str) -> String {
+    let (issuer, card) = iccsn.split_at_checked(10).unwrap_or_default();
+    format!("{issuer}{}", "*".repeat(card.len()))
 }

@@ -92,6 +92,13 @@ impl Module {
         Ok(session)
     }
 
+    /// The slot of a session, for the trace.
+    #[allow(clippy::useless_conversion, reason = "handles are 32 bits wide on some targets")]
+    pub(crate) fn slot_of_session(&self, handle: u64) -> Option<u64> {
+        let handle = CK_SESSION_HANDLE::try_from(handle).ok()?;
+        lock(&self.sessions.open).get(&handle).map(|session| session.slot.id.into())
+    }
+
     /// The session with this handle, after looking whether its card is still there.
     pub(super) fn fresh_session(&self, handle: CK_SESSION_HANDLE) -> Result<Arc<Session>> {
         self.session(handle)?;

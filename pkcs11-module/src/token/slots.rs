@@ -27,8 +27,7 @@ const WAIT_SLICE: Duration = Duration::from_millis(200);
 
 /// The slots of a module.
 pub(super) struct Slots {
-    qes: Qes,
-    source: Arc<dyn CardSource>,
+    source: Arc<CardSource>,
     readers: Mutex<Vec<Arc<Reader>>>,
     /// Held while the readers are asked, so that an older answer never overwrites a newer one.
     looked: Mutex<bool>,
@@ -45,10 +44,9 @@ pub(super) struct SlotRef {
 }
 
 impl Slots {
-    pub(super) fn new(qes: Qes, source: Arc<dyn CardSource>) -> Self {
-        let first = Arc::new(Reader::new(qes, source.clone()));
+    pub(super) fn new(source: Arc<CardSource>) -> Self {
+        let first = Arc::new(Reader::new(source.clone()));
         Slots {
-            qes,
             source,
             readers: Mutex::new(vec![first]),
             looked: Mutex::new(false),
@@ -77,7 +75,7 @@ impl Slots {
             }
             let unnamed = readers.iter().find(|reader| reader.name().is_none()).cloned();
             let reader = unnamed.unwrap_or_else(|| {
-                let reader = Arc::new(Reader::new(self.qes, self.source.clone()));
+                let reader = Arc::new(Reader::new(self.source.clone()));
                 readers.push(reader.clone());
                 reader
             });
@@ -89,7 +87,7 @@ impl Slots {
     pub(super) fn all(&self) -> Vec<SlotRef> {
         let readers = lock(&self.readers).clone();
         let block = |(index, reader): (usize, Arc<Reader>)| {
-            self.qes.applications().iter().map(move |application| SlotRef {
+            self.qes().applications().iter().map(move |application| SlotRef {
                 id: slot_id(index, *application),
                 reader: reader.clone(),
                 application: *application,
@@ -109,6 +107,10 @@ impl Slots {
         self.closing.notify_all();
         let readers = lock(&self.readers).clone();
         readers.iter().for_each(|reader| reader.close());
+    }
+
+    fn qes(&self) -> Qes {
+        self.source.config().qes
     }
 
     fn wait(&self) -> Result<()> {
@@ -207,7 +209,7 @@ impl Module {
     }
 
     fn login_flag(&self, application: Application) -> CK_FLAGS {
-        let hidden = policy(application, self.slots.qes) != super::login::Policy::ContextOnly;
+        let hidden = policy(application, self.slots.qes()) != super::login::Policy::ContextOnly;
         if hidden { CKF_LOGIN_REQUIRED } else { 0 }
     }
 }

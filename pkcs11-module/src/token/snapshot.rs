@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use card::hpc::Hpc;
-use card::profile::{Application, KeyProfile, PinProfile};
+use card::profile::{Application, Curve, KeyKind, KeyProfile, KeyPurpose, PinProfile};
 use cryptoki_sys::CK_MECHANISM_TYPE;
 
 use super::mechanisms;
 use super::objects::{Object, Offer, objects};
 use super::policy;
-use crate::config::Qes;
+use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// An inserted card.
@@ -40,16 +40,18 @@ pub(crate) struct Token {
 
 impl Snapshot {
     /// Takes over what was read when the card was opened.
-    pub(crate) fn of(card: &Hpc, qes: Qes) -> Snapshot {
+    pub(crate) fn of(card: &Hpc, config: &Config) -> Snapshot {
         let profile = card.profile();
+        let shown: Vec<_> =
+            card.keys().iter().filter(|key| !hidden(key.profile, &config.hide_keys)).cloned().collect();
         let tokens = profile.applications.iter().map(|application| {
             let kind = application.application;
-            let policy = policy(kind, qes);
+            let policy = policy(kind, config.qes);
             let offer = Offer {
                 always_authenticate: policy.always_authenticate(),
                 raw_only: kind == Application::Qes,
             };
-            let objects = objects(card.keys(), kind, offer);
+            let objects = objects(&shown, kind, offer);
             let keys: Vec<_> = objects.iter().filter_map(|object| object.private_key).collect();
             let token = Token {
                 label: format!("{} {}", profile.label, name(kind)),
@@ -95,6 +97,23 @@ pub(crate) fn name(application: Application) -> &'static str {
         Application::Esign => "ESIGN",
         Application::Qes => "QES",
     }
+}
+
+/// Whether a word of `hide_keys` is about this key.
+fn hidden(key: &KeyProfile, words: &[String]) -> bool {
+    let kind = match key.kind {
+        KeyKind::Ec(_) => "ec",
+        KeyKind::Rsa { .. } => "rsa",
+    };
+    let purpose = match key.purpose {
+        KeyPurpose::Authentication => "authentication",
+        KeyPurpose::Signature => "signature",
+        KeyPurpose::Encryption => "encryption",
+    };
+    let brainpool = matches!(key.kind, KeyKind::Ec(Curve::BrainpoolP256r1));
+    words.iter().any(|word| {
+        [kind, purpose, key.label.as_str()].contains(&word.as_str()) || (brainpool && word == "brainpool")
+    })
 }
 
 fn last_digits(iccsn: &str) -> &str {

@@ -1,41 +1,84 @@
-//! Where cards come from: the seam between the tokens and `card::transport`, so that tests can bring their own.
+//! Where cards come from: the readers of the configuration, and connections that count their commands per thread.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 
-use card::transport::{ReaderSpec, ReaderState, Readers, Transport, TransportError};
+use card::apdu::{Command, Response};
+use card::transport::{ReaderState, Readers, Traffic, Transport, TransportError};
 
 use super::lock;
+use crate::config::Config;
 
 /// The readers of a module.
-pub(crate) trait CardSource: Send + Sync {
-    /// All readers, without talking to a card.
-    fn list(&self) -> Result<Vec<ReaderState>, TransportError>;
-
-    /// A connection to the card in a reader.
-    fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError>;
-}
-
-/// The readers named in the configuration.
-pub(crate) struct ConfiguredReaders {
-    specs: Vec<ReaderSpec>,
+pub(crate) struct CardSource {
     watched: Mutex<Readers>,
+    config: Config,
 }
 
-impl ConfiguredReaders {
+impl CardSource {
     /// Contacts nobody yet: C_Initialize succeeds without a PC/SC service.
-    pub(crate) fn new(specs: Vec<ReaderSpec>) -> Self {
-        ConfiguredReaders { watched: Mutex::new(Readers::open(&specs)), specs }
+    pub(crate) fn new(config: Config) -> Self {
+        CardSource { watched: Mutex::new(readers(&config)), config }
     }
-}
 
-impl CardSource for ConfiguredReaders {
-    fn list(&self) -> Result<Vec<ReaderState>, TransportError> {
+    /// What the user chose.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// All readers, without talking to a card.
+    pub(crate) fn list(&self) -> Result<Vec<ReaderState>, TransportError> {
         lock(&self.watched).list()
     }
 
+    /// A connection to the card in a reader.
+    ///
     /// Each card gets a PC/SC context of its own: pcsclite serialises the calls of one context, so that a slow card
     /// would hold up all others and the questions about presence.
-    fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
-        Readers::open(&self.specs).connect(reader)
+    pub(crate) fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
+        Ok(Box::new(Counted(readers(&self.config).connect(reader)?)))
+    }
+}
+
+fn readers(config: &Config) -> Readers {
+    Readers::open(&config.readers)
+}
+
+thread_local! {
+    static COMMANDS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Commands that this thread has sent to cards so far. A call works in its caller's thread, so the difference is what
+/// it cost.
+pub(crate) fn commands_of_this_thread() -> u64 {
+    COMMANDS.get()
+}
+
+struct Counted(Box<dyn Transport>);
+
+impl Transport for Counted {
+    fn atr(&self) -> &[u8] {
+        self.0.atr()
+    }
+
+    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+        COMMANDS.set(COMMANDS.get().wrapping_add(1));
+        self.0.transmit(command)
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.0.begin()
+    }
+
+    fn end(&mut self) -> Result<(), TransportError> {
+        self.0.end()
+    }
+
+    fn reconnect(&mut self) -> Result<(), TransportError> {
+        self.0.reconnect()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.0.traffic()
     }
 }

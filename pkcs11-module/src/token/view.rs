@@ -12,7 +12,7 @@ use cryptoki_sys::CK_OBJECT_HANDLE;
 use super::login::Login;
 use super::policy;
 use super::snapshot::{Snapshot, Token};
-use crate::config::Qes;
+use crate::config::{Config, Qes};
 use crate::error::{Error, Result};
 
 /// A card that fails to be read this often is left alone until it is inserted again.
@@ -118,8 +118,8 @@ impl View {
     }
 
     /// The card has been read.
-    pub(super) fn accept(&mut self, hpc: &Hpc, qes: Qes) {
-        let snapshot = Snapshot::of(hpc, qes);
+    pub(super) fn accept(&mut self, hpc: &Hpc, config: &Config) {
+        let snapshot = Snapshot::of(hpc, config);
         for slot in &mut self.slots {
             slot.pin = hpc.pin_status(slot.application);
             let objects = snapshot.token(slot.application).map_or(0, |token| token.objects.len());

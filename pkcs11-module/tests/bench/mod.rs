@@ -56,7 +56,10 @@ impl Bench {
         let address = sockets.path().join("card");
         let plug = reader.plug(&Address::Unix(address.clone())).unwrap();
         let readers = format!("readers = [\"socket:{}\"]\n", address.display());
-        let installed = Installed::with(&format!("{readers}{configuration}"));
+        // What a card costs must not depend on earlier tests.
+        let cache =
+            if configuration.contains("certificate_cache") { "" } else { "certificate_cache = false\n" };
+        let installed = Installed::with(&format!("{readers}{cache}{configuration}"));
         let module = Pkcs11::new(installed.path()).unwrap();
         initialize(&module, &installed);
         let mut bench = Bench { reader, module, installed, cards: vec![sockets], _plug: plug };
