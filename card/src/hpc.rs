@@ -14,6 +14,7 @@ mod commands;
 mod error;
 mod login;
 mod open;
+mod pins;
 mod session;
 mod sign;
 #[cfg(test)]
@@ -119,6 +120,48 @@ impl Hpc {
     /// application is logged out.
     pub fn verify_pin(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
         self.log_in(application, pin)
+    }
+
+    /// Asks the card for the state of a PIN; at most three commands, no try.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub fn ask_pin_status(&mut self, application: Application) -> Result<PinStatus, CardError> {
+        self.read_pin_status(application)
+    }
+
+    /// What is left of the PUK, as far as an answer of the card has told: its uses stand where a PIN has its tries.
+    pub fn puk_status(&self, application: Application) -> PinStatus {
+        let session = self.sessions.iter().find(|session| session.application == application);
+        session.map_or(PinStatus::Unknown, |session| session.puk)
+    }
+
+    /// Changes a PIN; also the way from the transport PIN to the first PIN of one's own. Both values are sent at most
+    /// once. Asks for the state of the PIN before, so that a value that cannot be right costs no try. A login that is
+    /// in force stays.
+    ///
+    /// # Errors
+    /// [`CardError::PinFormat`] for an old value of another length than the PIN has in its present state, or a new one
+    /// that is no PIN for this card; [`CardError::PinIncorrect`] with the tries left: the old value was wrong, and the
+    /// application is logged out.
+    pub fn change_pin(&mut self, application: Application, old: &Pin, new: &Pin) -> Result<(), CardError> {
+        self.replace_pin(application, old, new)
+    }
+
+    /// Gives a blocked PIN its tries back by the PUK; sets a new PIN on the way if one is given and the card's rules
+    /// allow it ([`PinProfile::puk_sets_pin`](crate::profile::PinProfile::puk_sets_pin)). Each call that reaches the card
+    /// costs one of the PUK's few uses. Logs nobody in.
+    ///
+    /// # Errors
+    /// [`CardError::PukIncorrect`] with the uses left, [`CardError::PukBlocked`]; [`CardError::PukSetsNoPin`] before
+    /// anything is sent.
+    pub fn unblock_pin(
+        &mut self,
+        application: Application,
+        puk: &Pin,
+        new: Option<&Pin>,
+    ) -> Result<(), CardError> {
+        self.use_puk(application, puk, new)
     }
 
     /// Signs with the key whose [`KeyProfile::id`] is `key_id`.

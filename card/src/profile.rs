@@ -70,6 +70,12 @@ pub struct PinProfile {
     pub max: u8,
     /// Wrong entries the card forgives in a row, after a right one.
     pub tries: u8,
+    /// Digits of the PIN the card is shipped with; too few for a PIN of one's own.
+    pub transport: u8,
+    /// Digits of the PUK.
+    pub puk: u8,
+    /// Whether the PUK can set another PIN. If not, it gives the old PIN its tries back and no more.
+    pub puk_sets_pin: bool,
 }
 
 impl PinProfile {
@@ -276,6 +282,7 @@ mod tests {
         let qes = card.application(Application::Qes).unwrap();
         assert_eq!(hex::encode_upper(&qes.aid), "D27600006601");
         assert_eq!((qes.pin.reference, qes.pin.min, qes.pin.max), (0x81, 6, 8));
+        assert!(!qes.pin.puk_sets_pin, "a QES PIN belongs to one person only");
         let [ec, rsa] = qes.keys.as_slice() else { panic!("two keys expected") };
         assert_eq!((ec.label.as_str(), ec.kind), ("C.HP.QES.E256", KeyKind::Ec(Curve::BrainpoolP256r1)));
         assert_eq!((ec.reference, ec.certificate_sfid, ec.certificate_fid), (0x86, 0x06, 0xC006));

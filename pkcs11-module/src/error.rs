@@ -60,6 +60,12 @@ pub(crate) enum Error {
     Panicked,
     #[error("this token has no random number generator")]
     RandomNoRng,
+    #[error("the session is read-only")]
+    SessionReadOnly,
+    #[error("a read-only session is open")]
+    SessionReadOnlyExists,
+    #[error("a security officer is logged in")]
+    SessionReadWriteSoExists,
     #[error("no such session")]
     SessionHandleInvalid,
     #[error("sessions are serial")]
@@ -70,11 +76,13 @@ pub(crate) enum Error {
     TokenNotPresent,
     #[error("the card is none this module knows, or has no such application")]
     TokenNotRecognized,
+    #[error("somebody else is already logged in")]
+    UserAnotherAlreadyLoggedIn,
     #[error("the user is already logged in")]
     UserAlreadyLoggedIn,
     #[error("the user is not logged in")]
     UserNotLoggedIn,
-    #[error("these cards know one user only")]
+    #[error("there is no such kind of user")]
     UserTypeInvalid,
     #[error(transparent)]
     Card(#[from] CardError),
@@ -110,6 +118,10 @@ impl Error {
             Error::OperationActive => CKR_OPERATION_ACTIVE,
             Error::OperationNotInitialised => CKR_OPERATION_NOT_INITIALIZED,
             Error::RandomNoRng => CKR_RANDOM_NO_RNG,
+            Error::SessionReadOnly => CKR_SESSION_READ_ONLY,
+            Error::SessionReadOnlyExists => CKR_SESSION_READ_ONLY_EXISTS,
+            Error::SessionReadWriteSoExists => CKR_SESSION_READ_WRITE_SO_EXISTS,
+            Error::UserAnotherAlreadyLoggedIn => CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
             Error::SessionHandleInvalid => CKR_SESSION_HANDLE_INVALID,
             Error::SessionParallelNotSupported => CKR_SESSION_PARALLEL_NOT_SUPPORTED,
             Error::SlotIdInvalid => CKR_SLOT_ID_INVALID,
@@ -128,8 +140,10 @@ impl Error {
 /// What a session call answers when the card said no.
 fn card_rv(error: &CardError) -> CK_RV {
     match error {
-        CardError::PinIncorrect { .. } => CKR_PIN_INCORRECT,
-        CardError::PinBlocked => CKR_PIN_LOCKED,
+        CardError::PinIncorrect { .. } | CardError::PukIncorrect { .. } => CKR_PIN_INCORRECT,
+        CardError::PinBlocked | CardError::PukBlocked => CKR_PIN_LOCKED,
+        CardError::NewPinRefused => CKR_PIN_LEN_RANGE,
+        CardError::PukSetsNoPin => CKR_FUNCTION_REJECTED,
         CardError::PinNotUsable { .. } => CKR_PIN_EXPIRED,
         CardError::PinFormat(PinFormatError::Length { .. }) => CKR_PIN_LEN_RANGE,
         CardError::PinFormat(PinFormatError::NotDigits) => CKR_PIN_INVALID,
@@ -196,6 +210,10 @@ mod tests {
         let table = [
             (CardError::PinIncorrect { tries: 2 }, CKR_PIN_INCORRECT),
             (CardError::PinBlocked, CKR_PIN_LOCKED),
+            (CardError::PukIncorrect { uses: 9 }, CKR_PIN_INCORRECT),
+            (CardError::PukBlocked, CKR_PIN_LOCKED),
+            (CardError::NewPinRefused, CKR_PIN_LEN_RANGE),
+            (CardError::PukSetsNoPin, CKR_FUNCTION_REJECTED),
             (CardError::PinNotUsable { status: PinStatus::TransportPin }, CKR_PIN_EXPIRED),
             (PinFormatError::Length { got: 3, min: 6, max: 8 }.into(), CKR_PIN_LEN_RANGE),
             (PinFormatError::NotDigits.into(), CKR_PIN_INVALID),

@@ -42,6 +42,8 @@ const WITH_ZEROS: &[(&str, CK_RV)] = &[
     ("C_GetTokenInfo", CKR_ARGUMENTS_BAD),
     ("C_GetMechanismList", CKR_ARGUMENTS_BAD),
     ("C_GetMechanismInfo", CKR_ARGUMENTS_BAD),
+    ("C_InitPIN", CKR_SESSION_HANDLE_INVALID),
+    ("C_SetPIN", CKR_SESSION_HANDLE_INVALID),
     ("C_OpenSession", CKR_ARGUMENTS_BAD),
     ("C_CloseSession", CKR_SESSION_HANDLE_INVALID),
     ("C_CloseAllSessions", CKR_OK),

@@ -65,7 +65,6 @@ fn impossible_pins_never_reach_the_card() {
         assert_eq!((rv(refused), cost), (expected, 0), "{pin}");
     }
     assert_eq!(rv(session.login(UserType::User, None)), RvError::ArgumentsBad);
-    assert_eq!(rv(login(&session, UserType::So, PIN_CH)), RvError::UserTypeInvalid);
 }
 
 #[test]

@@ -20,7 +20,21 @@ pub(super) fn pin_status(reference: u8) -> Command {
 
 /// VERIFY with a format-2 block.
 pub(super) fn verify(reference: u8, pin: &Pin) -> Command {
-    Command::new(0x00, 0x20, 0x00, reference).data(*pin.block()).sensitive()
+    Command::new(0x00, 0x20, 0x00, reference).data(pin.block().as_slice()).sensitive()
+}
+
+/// CHANGE REFERENCE DATA, old and new value.
+pub(super) fn change(reference: u8, old: &Pin, new: &Pin) -> Command {
+    Command::new(0x00, 0x24, 0x00, reference).data([old.block().as_slice(), new.block()].concat()).sensitive()
+}
+
+/// RESET RETRY COUNTER with the PUK: sets a new PIN, or gives the old one its tries back.
+pub(super) fn unblock(reference: u8, puk: &Pin, new: Option<&Pin>) -> Command {
+    let (mode, blocks) = match new {
+        Some(new) => (0x00, [puk.block().as_slice(), new.block()].concat()),
+        None => (0x01, puk.block().to_vec()),
+    };
+    Command::new(0x00, 0x2C, mode, reference).data(blocks).sensitive()
 }
 
 /// MANAGE SECURITY ENVIRONMENT SET, digital signature template: key reference, then algorithm.

@@ -42,6 +42,21 @@ pub enum CardError {
     /// The PIN is blocked, now or since long.
     #[error("the PIN is blocked")]
     PinBlocked,
+    /// Wrong PUK; the card accepts one PUK fewer. Right ones count too.
+    #[error("wrong PUK, {uses} uses left")]
+    PukIncorrect {
+        /// Uses left, at least 1.
+        uses: u8,
+    },
+    /// The PUK has been used as often as it can be.
+    #[error("the PUK is used up")]
+    PukBlocked,
+    /// The card does not take this as a new PIN.
+    #[error("the card refuses the new PIN")]
+    NewPinRefused,
+    /// The card's PUK gives a PIN its tries back but sets no other PIN; nothing was sent.
+    #[error("the PUK of this PIN sets no new PIN")]
+    PukSetsNoPin,
     /// The PIN must be set first.
     #[error("the PIN cannot be used yet: it must be set first ({status:?})")]
     PinNotUsable {

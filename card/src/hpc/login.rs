@@ -7,19 +7,25 @@ use super::session::{Connection, Place};
 use super::{CardError, Hpc, commands};
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinFormatError, PinStatus};
-use crate::profile::{Application, ApplicationProfile, PinProfile};
+use crate::profile::{Application, ApplicationProfile};
 use crate::status::StatusWord;
 
 impl Hpc {
     pub(super) fn log_in(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
-        check_length(&profile.pin, pin)?;
+        check_length(pin, profile.pin.min, profile.pin.max)?;
+        self.with_secret(|hpc, sent| hpc.select_and_verify(profile, pin, sent))
+    }
+
+    /// Runs a section that sends a secret, once more if the card was reset before it was sent: nothing but selections
+    /// got lost then, and the secret is still in the caller's hands only.
+    pub(super) fn with_secret<T>(
+        &mut self,
+        work: impl Fn(&mut Hpc, &mut bool) -> Result<T, CardError>,
+    ) -> Result<T, CardError> {
         let mut sent = false;
-        match self.section(|hpc| hpc.select_and_verify(profile, pin, &mut sent)) {
-            // Nothing but selections got lost, and the PIN is still in the caller's hands only.
-            Err(CardError::Reset) if !sent => {
-                self.section(|hpc| hpc.select_and_verify(profile, pin, &mut sent))
-            }
+        match self.section(|hpc| work(hpc, &mut sent)) {
+            Err(CardError::Reset) if !sent => self.section(|hpc| work(hpc, &mut sent)),
             result => result,
         }
     }
@@ -92,7 +98,7 @@ impl Hpc {
     }
 
     /// Makes the application the selected one, on a channel of its own if there is one.
-    fn enter(&mut self, profile: &'static ApplicationProfile) -> Result<Channel, CardError> {
+    pub(super) fn enter(&mut self, profile: &'static ApplicationProfile) -> Result<Channel, CardError> {
         if let Place::Own(channel) = self.session(profile.application)?.place {
             return Ok(channel);
         }
@@ -147,8 +153,8 @@ impl Hpc {
     }
 }
 
-fn check_length(profile: &PinProfile, pin: &Pin) -> Result<(), CardError> {
-    let (got, min, max) = (pin.digits(), profile.min, profile.max);
+pub(super) fn check_length(pin: &Pin, min: u8, max: u8) -> Result<(), CardError> {
+    let got = pin.digits();
     if (min..=max).contains(&got) {
         return Ok(());
     }

@@ -27,12 +27,13 @@ pub(super) enum Place {
 pub(super) struct Session {
     pub(super) application: Application,
     pub(super) pin: PinStatus,
+    pub(super) puk: PinStatus,
     pub(super) place: Place,
     pub(super) logged_in: bool,
     /// The key the application's channel has selected.
     pub(super) key: Option<KeyChoice>,
     pub(super) signatures_per_pin: Option<Option<u32>>,
-    tries: u8,
+    pub(super) tries: u8,
 }
 
 /// What is known of the connection.
@@ -53,6 +54,7 @@ impl Session {
         Session {
             application,
             pin,
+            puk: PinStatus::Unknown,
             place: Place::Nowhere,
             logged_in: false,
             key: None,

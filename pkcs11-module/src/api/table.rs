@@ -36,11 +36,13 @@ macro_rules! functions {
                 C_InitToken(
                     a: CK_SLOT_ID, b: *mut CK_UTF8CHAR, c: CK_ULONG, d: *mut CK_UTF8CHAR
                 ) = unsupported();
-                C_InitPIN(a: CK_SESSION_HANDLE, b: *mut CK_UTF8CHAR, c: CK_ULONG) = unsupported();
+                C_InitPIN(
+                    a: CK_SESSION_HANDLE, b: *mut CK_UTF8CHAR, c: CK_ULONG
+                ) = initialised(login::init_pin);
                 C_SetPIN(
                     a: CK_SESSION_HANDLE, b: *mut CK_UTF8CHAR, c: CK_ULONG, d: *mut CK_UTF8CHAR,
                     e: CK_ULONG
-                ) = unsupported();
+                ) = initialised(login::set_pin);
                 C_OpenSession(
                     a: CK_SLOT_ID, b: CK_FLAGS, c: *mut c_void, d: CK_NOTIFY, e: *mut CK_SESSION_HANDLE
                 ) = initialised(sessions::open);

@@ -9,8 +9,12 @@
 //! armed or spent --context login in session S--> granted to S --operation of S ends--> spent
 //! ```
 //!
+//! The security officer of PKCS#11 is whoever has the PUK. The cards have no login for it: the PUK is looked at when it
+//! is used, so it waits here, wiped from memory, from C_Login until C_InitPIN (clause 5.5.8) or C_Logout.
+//!
 //! Pure state; what has to happen on the card is said by the return values.
 
+use card::pin::Pin;
 use cryptoki_sys::CK_SESSION_HANDLE;
 
 use crate::error::{Error, Result};
@@ -40,6 +44,17 @@ enum Grant {
     Session(CK_SESSION_HANDLE),
 }
 
+/// Who is logged in, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginState {
+    /// Nobody.
+    Nobody,
+    /// The user.
+    User,
+    /// The security officer.
+    Officer,
+}
+
 /// Whether the PIN state on the card must be ended now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -54,35 +69,76 @@ pub(crate) enum OnCard {
 #[derive(Debug)]
 pub(crate) struct Login {
     policy: Policy,
-    user: bool,
+    who: Who,
     grant: Option<Grant>,
+}
+
+/// Who is logged in.
+#[derive(Debug)]
+enum Who {
+    Nobody,
+    User,
+    /// With the PUK, as long as it has not been used.
+    Officer(Option<Pin>),
 }
 
 impl Login {
     /// Nobody is logged in.
     pub(crate) fn new(policy: Policy) -> Self {
-        Login { policy, user: false, grant: None }
+        Login { policy, who: Who::Nobody, grant: None }
     }
 
-    /// Whether a user login is in force.
-    pub(crate) fn user(&self) -> bool {
-        self.user
+    /// Who is logged in.
+    pub(crate) fn state(&self) -> LoginState {
+        match self.who {
+            Who::Nobody => LoginState::Nobody,
+            Who::User => LoginState::User,
+            Who::Officer(_) => LoginState::Officer,
+        }
     }
 
     /// Whether private objects can be seen.
     pub(crate) fn shows_private_objects(&self) -> bool {
-        self.user || self.policy == Policy::ContextOnly
+        match self.state() {
+            LoginState::User => true,
+            LoginState::Nobody => self.policy == Policy::ContextOnly,
+            LoginState::Officer => false,
+        }
     }
 
     /// Whether a user login makes sense now; it does again once an armed signature has been made.
     pub(crate) fn check_user_login(&self) -> Result<()> {
         let exhausted = self.policy == Policy::OneEach && self.grant != Some(Grant::AnySession);
-        if self.user && !exhausted { Err(Error::UserAlreadyLoggedIn) } else { Ok(()) }
+        match self.who {
+            Who::Officer(_) => Err(Error::UserAnotherAlreadyLoggedIn),
+            Who::User if !exhausted => Err(Error::UserAlreadyLoggedIn),
+            Who::User | Who::Nobody => Ok(()),
+        }
+    }
+
+    /// Takes the PUK of a security officer.
+    pub(crate) fn officer_comes(&mut self, puk: Pin) -> Result<()> {
+        match self.who {
+            Who::Officer(_) => Err(Error::UserAlreadyLoggedIn),
+            Who::User => Err(Error::UserAnotherAlreadyLoggedIn),
+            Who::Nobody => {
+                self.who = Who::Officer(Some(puk));
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands out the officer's PUK, once: whether it was right or not, it is not sent again without being entered again.
+    pub(crate) fn take_puk(&mut self) -> Result<Pin> {
+        match &mut self.who {
+            Who::Officer(puk) => puk.take().ok_or(Error::UserNotLoggedIn),
+            Who::User | Who::Nobody => Err(Error::UserNotLoggedIn),
+        }
     }
 
     /// The card accepted the PIN of a user login.
     pub(crate) fn user_accepted(&mut self) -> OnCard {
-        self.user = true;
+        self.who = Who::User;
         self.grant = (self.policy == Policy::OneEach).then_some(Grant::AnySession);
         if self.policy == Policy::ContextOnly { OnCard::End } else { OnCard::Keep }
     }
@@ -101,13 +157,15 @@ impl Login {
     /// the user out.
     pub(crate) fn context_refused(&mut self, blocked: bool) {
         self.grant = None;
-        self.user &= !blocked;
+        if blocked {
+            self.who = Who::Nobody;
+        }
     }
 
     /// Takes what a signature in this session needs; says whether it was the last one of its PIN entry.
     pub(crate) fn spend(&mut self, session: CK_SESSION_HANDLE) -> Result<OnCard> {
         match (self.policy, self.grant) {
-            (Policy::Unlimited, _) if self.user => Ok(OnCard::Keep),
+            (Policy::Unlimited, _) if self.state() == LoginState::User => Ok(OnCard::Keep),
             (Policy::OneEach, Some(Grant::AnySession)) => Ok(self.end_grant()),
             (Policy::OneEach | Policy::ContextOnly, Some(Grant::Session(owner))) if owner == session => {
                 Ok(self.end_grant())
@@ -160,7 +218,7 @@ mod tests {
         assert!(login.check_user_login().is_err());
         assert_eq!(login.spend(7).unwrap(), OnCard::End);
         assert!(refused(login.spend(7)));
-        assert!(login.user() && login.shows_private_objects());
+        assert!(login.state() == LoginState::User && login.shows_private_objects());
         login.check_user_login().unwrap();
         let _ = login.user_accepted();
         let _ = login.spend(8).unwrap();
@@ -192,9 +250,9 @@ mod tests {
         let _ = login.user_accepted();
         login.context_refused(false);
         assert!(refused(login.spend(1)));
-        assert!(login.user());
+        assert_eq!(login.state(), LoginState::User);
         login.context_refused(true);
-        assert!(!login.user());
+        assert_eq!(login.state(), LoginState::Nobody);
     }
 
     #[test]
@@ -213,6 +271,23 @@ mod tests {
         let _ = login.user_accepted();
         let _ = login.spend(1).unwrap();
         login.user_refused();
-        assert!(!login.user());
+        assert_eq!(login.state(), LoginState::Nobody);
+    }
+
+    #[test]
+    fn an_officer_is_no_user_and_the_puk_is_handed_out_once() {
+        let puk = || Pin::parse(b"12345678", 8, 8).unwrap();
+        let mut login = Login::new(Policy::Unlimited);
+        assert!(matches!(login.take_puk(), Err(Error::UserNotLoggedIn)));
+        login.officer_comes(puk()).unwrap();
+        assert!(login.state() == LoginState::Officer && !login.shows_private_objects());
+        assert!(matches!(login.check_user_login(), Err(Error::UserAnotherAlreadyLoggedIn)));
+        assert!(matches!(login.officer_comes(puk()), Err(Error::UserAlreadyLoggedIn)));
+        assert!(refused(login.spend(1)));
+        login.take_puk().unwrap();
+        assert!(login.take_puk().is_err() && login.state() == LoginState::Officer);
+        login.lost();
+        let _ = login.user_accepted();
+        assert!(matches!(login.officer_comes(puk()), Err(Error::UserAnotherAlreadyLoggedIn)));
     }
 }

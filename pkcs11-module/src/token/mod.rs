@@ -9,6 +9,7 @@ mod login;
 mod mechanisms;
 mod objects;
 mod operations;
+mod pins;
 mod reader;
 mod sessions;
 mod sign;

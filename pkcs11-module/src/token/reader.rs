@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use card::hpc::{CardError, Hpc, OpenError};
 use card::pin::Pin;
-use card::profile::{Application, SignatureScheme};
+use card::profile::{Application, PinProfile, SignatureScheme};
 use card::transport::{CardPresence, ReaderState};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
 
 use super::lock;
-use super::login::OnCard;
+use super::login::{LoginState, OnCard};
 use super::objects::Object;
 use super::snapshot::{Token, name};
 use super::source::CardSource;
@@ -35,9 +35,9 @@ pub(crate) struct Reader {
 }
 
 /// A connection to the card of a generation.
-struct Link {
-    generation: u64,
-    hpc: Hpc,
+pub(super) struct Link {
+    pub(super) generation: u64,
+    pub(super) hpc: Hpc,
 }
 
 impl Reader {
@@ -136,9 +136,9 @@ impl Reader {
         lock(&self.view).slot(application)?.login.check_user_login()
     }
 
-    /// Whether a user is logged in.
-    pub(crate) fn user_logged_in(&self, application: Application) -> bool {
-        lock(&self.view).slot(application).is_ok_and(|slot| slot.login.user())
+    /// Who is logged in.
+    pub(crate) fn login_state(&self, application: Application) -> LoginState {
+        lock(&self.view).slot(application).map_or(LoginState::Nobody, |slot| slot.login.state())
     }
 }
 
@@ -148,7 +148,7 @@ impl Reader {
     pub(crate) fn login_user(&self, application: Application, generation: u64, pin: &[u8]) -> Result<()> {
         let mut link = self.link()?;
         self.slot(application, generation, |slot| slot.login.check_user_login())??;
-        let pin = self.pin(application, pin)?;
+        let pin = self.user_pin(application, pin)?;
         if let Err(error) = self.verify(&mut link, generation, application, &pin) {
             self.slot(application, generation, |slot| slot.login.user_refused()).ok();
             return Err(error);
@@ -168,7 +168,7 @@ impl Reader {
         pin: &[u8],
     ) -> Result<()> {
         let mut link = self.link()?;
-        let pin = self.pin(application, pin)?;
+        let pin = self.user_pin(application, pin)?;
         if let Err(error) = self.verify(&mut link, generation, application, &pin) {
             let blocked = error.rv() == CKR_PIN_LOCKED;
             self.slot(application, generation, |slot| slot.login.context_refused(blocked)).ok();
@@ -242,14 +242,19 @@ impl Reader {
     }
 
     /// A PIN that the card may be asked about.
-    fn pin(&self, application: Application, pin: &[u8]) -> Result<Pin> {
-        let known = lock(&self.view).token(application);
-        let rules = known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin;
+    fn user_pin(&self, application: Application, pin: &[u8]) -> Result<Pin> {
+        let rules = self.pin_rules(application)?;
         Ok(Pin::parse(pin, rules.min, rules.max).map_err(CardError::from)?)
     }
 
+    /// Lengths of the PIN.
+    pub(super) fn pin_rules(&self, application: Application) -> Result<&'static PinProfile> {
+        let known = lock(&self.view).token(application);
+        Ok(known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin)
+    }
+
     /// Sends a PIN to the card, once.
-    fn verify(
+    pub(super) fn verify(
         &self,
         link: &mut Option<Link>,
         generation: u64,
@@ -257,15 +262,20 @@ impl Reader {
         pin: &Pin,
     ) -> Result<()> {
         let result = self.work(link, generation, |hpc| hpc.verify_pin(application, pin));
-        if let Some(link) = link {
-            let status = link.hpc.pin_status(application);
-            self.slot(application, generation, |slot| slot.pin = status)?;
-        }
+        self.note_pin_state(link, application);
         result
     }
 
+    /// Takes over what the card has said about the PIN.
+    pub(super) fn note_pin_state(&self, link: &Option<Link>, application: Application) {
+        if let Some(Link { generation, hpc }) = link {
+            let (pin, puk) = (hpc.pin_status(application), hpc.puk_status(application));
+            self.slot(application, *generation, |slot| (slot.pin, slot.puk) = (pin, puk)).ok();
+        }
+    }
+
     /// Does something with the card and draws the conclusions from a failure.
-    fn work<T>(
+    pub(super) fn work<T>(
         &self,
         link: &mut Option<Link>,
         generation: u64,
@@ -290,7 +300,7 @@ impl Reader {
     }
 
     /// Ends the PIN state on the card. What goes wrong here is found by the next use of the card.
-    fn end_on_card(&self, link: &mut Option<Link>, application: Application, on_card: OnCard) {
+    pub(super) fn end_on_card(&self, link: &mut Option<Link>, application: Application, on_card: OnCard) {
         if let (Some(link), OnCard::End) = (link, on_card)
             && let Err(error) = link.hpc.logout(application)
         {
@@ -332,12 +342,12 @@ impl Reader {
     }
 
     /// Takes the card. After a panic in the middle of an exchange nothing is known about it.
-    fn link(&self) -> Result<MutexGuard<'_, Option<Link>>> {
+    pub(super) fn link(&self) -> Result<MutexGuard<'_, Option<Link>>> {
         self.card.lock().map_err(|_| Error::Panicked)
     }
 
     /// Changes a slot, if it still belongs to this generation.
-    fn slot<T>(
+    pub(super) fn slot<T>(
         &self,
         application: Application,
         generation: u64,

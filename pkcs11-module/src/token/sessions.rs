@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use cryptoki_sys::*;
 
+use super::login::LoginState;
 use super::operations::Operations;
 use super::slots::SlotRef;
 use super::{Module, lock};
@@ -68,15 +69,14 @@ impl Module {
             return Err(Error::SessionParallelNotSupported);
         }
         let (slot, view) = self.present_token(slot)?;
+        let read_write = flags & CKF_RW_SESSION != 0;
+        if !read_write && slot.reader.login_state(slot.application) == LoginState::Officer {
+            return Err(Error::SessionReadWriteSoExists);
+        }
         self.sessions.remove_where(|session| !session.valid());
         let handle = new_handle();
-        let session = Session {
-            handle,
-            slot,
-            generation: view.generation,
-            read_write: flags & CKF_RW_SESSION != 0,
-            operations: Mutex::default(),
-        };
+        let session =
+            Session { handle, slot, generation: view.generation, read_write, operations: Mutex::default() };
         lock(&self.sessions.open).insert(handle, Arc::new(session));
         Ok(handle)
     }
@@ -127,13 +127,15 @@ impl Module {
     /// C_GetSessionInfo.
     pub(crate) fn session_info(&self, handle: CK_SESSION_HANDLE) -> Result<CK_SESSION_INFO> {
         let session = self.fresh_session(handle)?;
-        let user = session.slot.reader.user_logged_in(session.slot.application);
-        let (state, write) = match (session.read_write, user) {
-            (false, false) => (CKS_RO_PUBLIC_SESSION, 0),
-            (false, true) => (CKS_RO_USER_FUNCTIONS, 0),
-            (true, false) => (CKS_RW_PUBLIC_SESSION, CKF_RW_SESSION),
-            (true, true) => (CKS_RW_USER_FUNCTIONS, CKF_RW_SESSION),
+        let login = session.slot.reader.login_state(session.slot.application);
+        let state = match (session.read_write, login) {
+            (false, LoginState::User) => CKS_RO_USER_FUNCTIONS,
+            (false, _) => CKS_RO_PUBLIC_SESSION,
+            (true, LoginState::Nobody) => CKS_RW_PUBLIC_SESSION,
+            (true, LoginState::User) => CKS_RW_USER_FUNCTIONS,
+            (true, LoginState::Officer) => CKS_RW_SO_FUNCTIONS,
         };
+        let write = if session.read_write { CKF_RW_SESSION } else { 0 };
         let flags = CKF_SERIAL_SESSION | write;
         Ok(CK_SESSION_INFO { slotID: session.slot.id, state, flags, ulDeviceError: 0 })
     }
@@ -179,15 +181,52 @@ impl Module {
                 let pin = pin.ok_or(Error::ArgumentsBad)?;
                 slot.reader.login_context(slot.application, session.generation, handle, pin)
             }
+            CKU_SO => {
+                if !session.read_write {
+                    return Err(Error::SessionReadOnly);
+                }
+                let (all, read_write) = self.sessions.count(slot.id);
+                if all != read_write {
+                    return Err(Error::SessionReadOnlyExists);
+                }
+                let puk = pin.ok_or(Error::ArgumentsBad)?;
+                slot.reader.login_officer(slot.application, session.generation, puk)
+            }
             _ => Err(Error::UserTypeInvalid),
         }
+    }
+
+    /// C_SetPIN: the user's PIN, whether the user is logged in or not. The officer's, the PUK, no card can change.
+    pub(crate) fn set_pin(
+        &self,
+        handle: CK_SESSION_HANDLE,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<()> {
+        let session = self.fresh_session(handle)?;
+        if !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        let slot = &session.slot;
+        if slot.reader.login_state(slot.application) == LoginState::Officer {
+            return Err(Error::FunctionNotSupported);
+        }
+        let (old, new) = old.zip(new).ok_or(Error::ArgumentsBad)?;
+        slot.reader.change_pin(slot.application, session.generation, old, new)
+    }
+
+    /// C_InitPIN: what the PUK is for.
+    pub(crate) fn init_pin(&self, handle: CK_SESSION_HANDLE, pin: Option<&[u8]>) -> Result<()> {
+        let session = self.fresh_session(handle)?;
+        let slot = &session.slot;
+        slot.reader.unblock_pin(slot.application, session.generation, pin.unwrap_or_default())
     }
 
     /// C_Logout.
     pub(crate) fn logout(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
         let session = self.session(handle)?;
         let slot = &session.slot;
-        if !slot.reader.user_logged_in(slot.application) {
+        if slot.reader.login_state(slot.application) == LoginState::Nobody {
             return Err(Error::UserNotLoggedIn);
         }
         session.logout()

@@ -154,7 +154,7 @@ impl Module {
             manufacturerID: padded(&token.manufacturer),
             model: padded(&token.model),
             serialNumber: padded(&token.serial),
-            flags: token_flags(token, view.pin) | self.login_flag(slot.application),
+            flags: token_flags(token, view.pin, view.puk) | self.login_flag(slot.application),
             ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
             ulSessionCount: sessions,
             ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
@@ -215,7 +215,7 @@ impl Module {
 }
 
 /// Flags of the token and its PIN, from what is known; the card is not asked.
-fn token_flags(token: &Token, pin: PinStatus) -> CK_FLAGS {
+fn token_flags(token: &Token, pin: PinStatus, puk: PinStatus) -> CK_FLAGS {
     let pin_flags = match pin {
         PinStatus::NotVerified { tries: 0 } | PinStatus::Blocked => CKF_USER_PIN_LOCKED,
         PinStatus::NotVerified { tries: 1 } => CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY,
@@ -223,7 +223,14 @@ fn token_flags(token: &Token, pin: PinStatus) -> CK_FLAGS {
         PinStatus::TransportPin | PinStatus::EmptyPin => CKF_USER_PIN_TO_BE_CHANGED,
         PinStatus::Verified | PinStatus::NotVerified { .. } | PinStatus::Disabled | PinStatus::Unknown => 0,
     };
-    CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | pin_flags
+    // A PUK is known by its last answer only, and how often it can be used at first is nowhere on the card.
+    let puk_flags = match puk {
+        PinStatus::Blocked => CKF_SO_PIN_LOCKED,
+        PinStatus::NotVerified { tries: 1 } => CKF_SO_PIN_COUNT_LOW | CKF_SO_PIN_FINAL_TRY,
+        PinStatus::NotVerified { .. } => CKF_SO_PIN_COUNT_LOW,
+        _ => 0,
+    };
+    CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | pin_flags | puk_flags
 }
 
 /// Reader name and application in 64 bytes; a long reader name is cut, the application stays readable.

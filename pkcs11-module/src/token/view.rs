@@ -45,6 +45,7 @@ pub(super) struct Slot {
     application: Application,
     pub(super) login: Login,
     pub(super) pin: PinStatus,
+    pub(super) puk: PinStatus,
     /// One for each object of the token.
     pub(super) handles: Vec<CK_OBJECT_HANDLE>,
     pub(super) event: bool,
@@ -56,6 +57,8 @@ pub(crate) struct TokenView {
     pub(crate) token: Arc<Token>,
     /// What is known of the PIN.
     pub(crate) pin: PinStatus,
+    /// What is known of its PUK.
+    pub(crate) puk: PinStatus,
     /// The generation of the card.
     pub(crate) generation: u64,
 }
@@ -84,7 +87,10 @@ impl View {
             Contents::Card(snapshot) => snapshot.token(application),
         };
         let generation = self.generation;
-        Some(token.and_then(|token| Ok(TokenView { token, pin: self.slot(application)?.pin, generation })))
+        Some(token.and_then(|token| {
+            let slot = self.slot(application)?;
+            Ok(TokenView { token, pin: slot.pin, puk: slot.puk, generation })
+        }))
     }
 
     /// The user logged out: handles of private objects are void, now and after the next login (clause 5.6.10).
@@ -113,7 +119,7 @@ impl View {
         for slot in &mut self.slots {
             slot.login.lost();
             slot.handles.clear();
-            slot.pin = PinStatus::Unknown;
+            (slot.pin, slot.puk) = (PinStatus::Unknown, PinStatus::Unknown);
         }
     }
 
@@ -144,7 +150,8 @@ impl View {
 impl Slot {
     fn new(application: Application, qes: Qes) -> Self {
         let login = Login::new(policy(application, qes));
-        Slot { application, login, pin: PinStatus::Unknown, handles: Vec::new(), event: false }
+        let unknown = PinStatus::Unknown;
+        Slot { application, login, pin: unknown, puk: unknown, handles: Vec::new(), event: false }
     }
 }
 

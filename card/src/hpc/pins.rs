@@ -1,0 +1,169 @@
+//! Changing and unblocking a PIN: CHANGE REFERENCE DATA and RESET RETRY COUNTER (gemSpec_COS clauses 14.6.1, 14.6.5).
+
+use super::login::check_length;
+use super::session::Session;
+use super::{CardError, Hpc, commands};
+use crate::apdu::Channel;
+use crate::pin::{Pin, PinStatus};
+use crate::profile::{Application, ApplicationProfile};
+use crate::status::StatusWord;
+
+impl Hpc {
+    pub(super) fn read_pin_status(&mut self, application: Application) -> Result<PinStatus, CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        self.section(|hpc| hpc.enter_and_ask(profile).map(|(_, status)| status))
+    }
+
+    pub(super) fn replace_pin(
+        &mut self,
+        application: Application,
+        old: &Pin,
+        new: &Pin,
+    ) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        check_length(new, profile.pin.min, profile.pin.max)?;
+        self.with_secret(|hpc, sent| hpc.ask_and_change(profile, (old, new), sent))
+    }
+
+    pub(super) fn use_puk(
+        &mut self,
+        application: Application,
+        puk: &Pin,
+        new: Option<&Pin>,
+    ) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        check_length(puk, profile.pin.puk, profile.pin.puk)?;
+        if let Some(new) = new {
+            if !profile.pin.puk_sets_pin {
+                return Err(CardError::PukSetsNoPin);
+            }
+            check_length(new, profile.pin.min, profile.pin.max)?;
+        }
+        self.with_secret(|hpc, sent| hpc.enter_and_unblock(profile, (puk, new), sent))
+    }
+
+    fn ask_and_change(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        (old, new): (&Pin, &Pin),
+        sent: &mut bool,
+    ) -> Result<(), CardError> {
+        let (channel, before) = self.enter_and_ask(profile)?;
+        match before {
+            PinStatus::Blocked => return Err(CardError::PinBlocked),
+            PinStatus::EmptyPin => return Err(CardError::PinNotUsable { status: before }),
+            PinStatus::TransportPin => check_length(old, profile.pin.transport, profile.pin.transport)?,
+            _ => check_length(old, profile.pin.min, profile.pin.max)?,
+        }
+        // The answer may get lost.
+        self.session(profile.application)?.pin = PinStatus::Unknown;
+        *sent = true;
+        let command = commands::change(profile.pin.reference, old, new).on_channel(channel);
+        let status = self.send(&command)?.status;
+        let session = self.session(profile.application)?;
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => {
+                session.pin_is_set();
+                Ok(())
+            }
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => {
+                session.logged_in = false;
+                session.pin = PinStatus::Blocked;
+                Err(CardError::PinBlocked)
+            }
+            (_, Some(tries)) => {
+                session.logged_in = false;
+                session.pin = PinStatus::NotVerified { tries };
+                Err(CardError::PinIncorrect { tries })
+            }
+            (StatusWord::CONDITIONS, _) => {
+                session.pin = before;
+                Err(CardError::NewPinRefused)
+            }
+            _ => Err(self.unexpected(profile, before, "CHANGE REFERENCE DATA", status)),
+        }
+    }
+
+    fn enter_and_unblock(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        (puk, new): (&Pin, Option<&Pin>),
+        sent: &mut bool,
+    ) -> Result<(), CardError> {
+        let channel = self.enter(profile)?;
+        let session = self.session(profile.application)?;
+        let before = std::mem::replace(&mut session.pin, PinStatus::Unknown);
+        session.puk = PinStatus::Unknown;
+        *sent = true;
+        let command = commands::unblock(profile.pin.reference, puk, new).on_channel(channel);
+        let status = self.send(&command)?.status;
+        let session = self.session(profile.application)?;
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => {
+                session.pin_is_set();
+                Ok(())
+            }
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => {
+                (session.pin, session.puk) = (before, PinStatus::Blocked);
+                Err(CardError::PukBlocked)
+            }
+            (_, Some(uses)) => {
+                (session.pin, session.puk) = (before, PinStatus::NotVerified { tries: uses });
+                Err(CardError::PukIncorrect { uses })
+            }
+            (StatusWord::CONDITIONS, _) => {
+                session.pin = before;
+                Err(CardError::NewPinRefused)
+            }
+            _ => Err(self.unexpected(profile, before, "RESET RETRY COUNTER", status)),
+        }
+    }
+
+    /// Goes where the PIN can be used and asks for its state.
+    fn enter_and_ask(
+        &mut self,
+        profile: &'static ApplicationProfile,
+    ) -> Result<(Channel, PinStatus), CardError> {
+        let channel = self.enter(profile)?;
+        let command = commands::pin_status(profile.pin.reference).on_channel(channel);
+        let answer = self.send(&command)?.status;
+        let status = PinStatus::from_status(answer);
+        let session = self.session(profile.application)?;
+        if answer == StatusWord::CHANNEL_CLOSED {
+            session.forget();
+            return Err(CardError::Reset);
+        }
+        session.pin = status;
+        session.logged_in &= status == PinStatus::Verified;
+        Ok((channel, status))
+    }
+
+    /// The card refused before it compared anything.
+    fn unexpected(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        before: PinStatus,
+        command: &'static str,
+        status: StatusWord,
+    ) -> CardError {
+        let Ok(session) = self.session(profile.application) else {
+            return CardError::KeyMissing;
+        };
+        session.pin = before;
+        if status == StatusWord::CHANNEL_CLOSED {
+            session.forget();
+            return CardError::Reset;
+        }
+        CardError::Status { command, status }
+    }
+}
+
+impl Session {
+    /// The card holds a PIN with all its tries. It does not log in; a login that was there stays.
+    fn pin_is_set(&mut self) {
+        self.pin = match self.logged_in {
+            true => PinStatus::Verified,
+            false => PinStatus::NotVerified { tries: self.tries },
+        };
+    }
+}

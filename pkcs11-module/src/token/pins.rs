@@ -1,0 +1,76 @@
+//! C_SetPIN, C_InitPIN and the security officer's login (PKCS#11 v3.1 clauses 5.5.8, 5.5.9, 5.6.8), as the cards have
+//! them: CHANGE REFERENCE DATA with the old PIN, RESET RETRY COUNTER with the PUK.
+
+use card::hpc::CardError;
+use card::pin::Pin;
+use card::profile::Application;
+
+use super::login::{LoginState, OnCard};
+use super::reader::{Link, Reader};
+use super::snapshot::name;
+use crate::error::{Error, Result};
+
+impl Reader {
+    /// C_Login(CKU_SO): takes the PUK. The card is not asked, it compares a PUK only when it is used.
+    pub(crate) fn login_officer(&self, application: Application, generation: u64, puk: &[u8]) -> Result<()> {
+        let digits = self.pin_rules(application)?.puk;
+        let puk = Pin::parse(puk, digits, digits).map_err(CardError::from)?;
+        self.slot(application, generation, |slot| slot.login.officer_comes(puk))?
+    }
+
+    /// C_SetPIN. The old value may be the transport PIN, which is shorter than any other.
+    pub(crate) fn change_pin(
+        &self,
+        application: Application,
+        generation: u64,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<()> {
+        let mut link = self.link()?;
+        let rules = self.pin_rules(application)?;
+        let old = Pin::parse(old, rules.min.min(rules.transport), rules.max).map_err(CardError::from)?;
+        let new = Pin::parse(new, rules.min, rules.max).map_err(CardError::from)?;
+        let before = is_logged_in(&link, application);
+        let changed = self.work(&mut link, generation, |hpc| hpc.change_pin(application, &old, &new));
+        self.note_pin_state(&link, application);
+        let wrong =
+            matches!(changed, Err(Error::Card(CardError::PinIncorrect { .. } | CardError::PinBlocked)));
+        if wrong || (before && !is_logged_in(&link, application)) {
+            self.slot(application, generation, |slot| slot.login.lost()).ok();
+        }
+        tracing::info!(token = name(application), done = changed.is_ok(), "change of the PIN");
+        changed
+    }
+
+    /// C_InitPIN: the officer's PUK sets this PIN. Where the card's PUK sets none, it gives the old PIN its tries back,
+    /// and the card then has to confirm that this is it; an empty PIN leaves the question out.
+    pub(crate) fn unblock_pin(&self, application: Application, generation: u64, pin: &[u8]) -> Result<()> {
+        let mut link = self.link()?;
+        if self.slot(application, generation, |slot| slot.login.state())? != LoginState::Officer {
+            return Err(Error::UserNotLoggedIn);
+        }
+        let rules = self.pin_rules(application)?;
+        let pin = match pin {
+            [] => None,
+            digits => Some(Pin::parse(digits, rules.min, rules.max).map_err(CardError::from)?),
+        };
+        let puk = self.slot(application, generation, |slot| slot.login.take_puk())??;
+        let new = pin.as_ref().filter(|_| rules.puk_sets_pin);
+        let unblocked = self.work(&mut link, generation, |hpc| hpc.unblock_pin(application, &puk, new));
+        self.note_pin_state(&link, application);
+        tracing::info!(token = name(application), done = unblocked.is_ok(), "PUK used");
+        unblocked?;
+        match &pin {
+            Some(old) if !rules.puk_sets_pin => {
+                let confirmed = self.verify(&mut link, generation, application, old);
+                self.end_on_card(&mut link, application, OnCard::End);
+                confirmed
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_logged_in(link: &Option<Link>, application: Application) -> bool {
+    link.as_ref().is_some_and(|link| link.hpc.is_logged_in(application))
+}
