@@ -12,6 +12,7 @@ use crate::transport::{Traffic, Transport};
 mod budget;
 mod commands;
 mod error;
+mod known;
 mod login;
 mod open;
 mod pins;
@@ -21,6 +22,7 @@ mod sign;
 mod tests;
 
 pub use error::{CardError, OpenError};
+pub use known::KnownCertificates;
 
 /// An identified card with everything that was read from it. All questions about it are answered from memory; only
 /// the methods that return a `Result` talk to the card.
@@ -32,6 +34,7 @@ pub struct Hpc {
     profile: &'static Profile,
     iccsn: String,
     keys: Vec<CardKey>,
+    to_remember: bool,
     sessions: Vec<Session>,
     connection: Connection,
     /// Whether asking for a logical channel makes sense on this card.
@@ -57,9 +60,21 @@ impl Hpc {
     ///
     /// # Errors
     /// [`OpenError::Foreign`] for every other card.
-    pub fn open(mut transport: Box<dyn Transport>) -> Result<Hpc, OpenError> {
+    pub fn open(transport: Box<dyn Transport>) -> Result<Hpc, OpenError> {
+        Hpc::open_known(transport, |_, _| None)
+    }
+
+    /// As [`Hpc::open`], but with four commands if `recall` knows the certificates of the card with this profile and
+    /// serial number from an earlier reading and the card agrees. The states of the PINs stay unknown then.
+    ///
+    /// # Errors
+    /// As [`Hpc::open`].
+    pub fn open_known(
+        mut transport: Box<dyn Transport>,
+        recall: impl FnOnce(&Profile, &str) -> Option<KnownCertificates>,
+    ) -> Result<Hpc, OpenError> {
         transport.begin()?;
-        let content = open::read(&mut *transport);
+        let content = open::read(&mut *transport, recall);
         if let Err(error) = transport.end() {
             tracing::debug!(%error, "end of exclusive section");
         }
@@ -75,6 +90,7 @@ impl Hpc {
             profile: content.profile,
             iccsn: content.iccsn,
             keys: content.keys,
+            to_remember: content.complete && !content.recalled,
             connection: Connection::Good,
             has_channels: content.profile.logical_channels,
             orphans: Vec::new(),
@@ -94,6 +110,13 @@ impl Hpc {
     /// The keys that have a certificate, in the order of the profile.
     pub fn keys(&self) -> &[CardKey] {
         &self.keys
+    }
+
+    /// The certificates for [`Hpc::open_known`] next time; `None` if they came from there, or if some could not be read
+    /// though the card may have them.
+    pub fn to_remember(&self) -> Option<KnownCertificates> {
+        let keys = self.keys.iter().map(|key| (key.profile.id, key.certificate.clone()));
+        (self.to_remember && !self.keys.is_empty()).then(|| keys.collect())
     }
 
     /// The PIN state as last seen, without asking the card.

@@ -133,7 +133,7 @@ impl Bench {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let reader = socket_in(&directory, "card");
         let simulator = Simulator::start(&[(&card, &reader)]);
-        let text = format!("readers = [{reader:?}]\n{configuration}");
+        let text = format!("readers = [{reader:?}]\ncertificate_cache = false\n{configuration}");
         fs::write(directory.path().join("module.toml"), text).expect("a file can be written");
         Bench { card, simulator, reader, directory }
     }

@@ -43,7 +43,7 @@ impl Desk {
         let reader = socket_in(&directory, "hpc");
         let simulator = Simulator::start(&[(&card, &reader)]);
         let desk = Desk { card, simulator, profile, directory, lost: Cell::new(0) };
-        desk.file("module.toml", format!("readers = [{reader:?}]\n{settings}\n"));
+        desk.file("module.toml", format!("readers = [{reader:?}]\ncertificate_cache = false\n{settings}\n"));
         desk
     }
 

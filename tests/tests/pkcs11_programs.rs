@@ -129,7 +129,7 @@ impl Bench {
         let reader = socket_in(&directory, "hpc");
         let simulator = Simulator::start(&[(&card, &reader)]);
         let configuration = directory.path().join("module.toml");
-        fs::write(&configuration, format!("readers = [{reader:?}]\n")).unwrap();
+        fs::write(&configuration, format!("readers = [{reader:?}]\ncertificate_cache = false\n")).unwrap();
         Bench { card, simulator, configuration, directory }
     }
 

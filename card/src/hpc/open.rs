@@ -1,7 +1,7 @@
 //! Reading a card once: serial number, certificates, PIN states.
 
-use super::commands;
-use super::{CardKey, OpenError};
+use super::known::{self, KnownCertificates};
+use super::{CardKey, OpenError, commands};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
 use crate::identify::{CardKind, identify};
@@ -17,15 +17,30 @@ pub(super) struct Content {
     pub(super) iccsn: String,
     pub(super) keys: Vec<CardKey>,
     pub(super) pins: Vec<(Application, PinStatus)>,
+    /// Whether the certificates come from an earlier reading.
+    pub(super) recalled: bool,
+    /// Whether everything that is missing is not on the card, rather than not readable this time.
+    pub(super) complete: bool,
 }
 
-/// Reads everything. Call it inside an exclusive section.
-pub(super) fn read(transport: &mut dyn Transport) -> Result<Content, OpenError> {
+/// Reads everything that `recall` does not know from earlier. Call it inside an exclusive section.
+pub(super) fn read(
+    transport: &mut dyn Transport,
+    recall: impl FnOnce(&Profile, &str) -> Option<KnownCertificates>,
+) -> Result<Content, OpenError> {
     let CardKind::Hpc(profile) = identify(transport)? else {
         return Err(OpenError::Foreign);
     };
     let iccsn = read_iccsn(transport)?.ok_or(OpenError::Malformed { file: "EF.GDO" })?;
-    let mut content = Content { profile, iccsn, keys: Vec::new(), pins: Vec::new() };
+    let known = recall(profile, &iccsn);
+    let mut content =
+        Content { profile, iccsn, keys: Vec::new(), pins: Vec::new(), recalled: false, complete: true };
+    if let Some(known) = known
+        && let Some(keys) = known::check(transport, profile, &known)?
+    {
+        (content.keys, content.recalled) = (keys, true);
+        return Ok(content);
+    }
     let mut length = Length::Extended;
     for application in &profile.applications {
         read_application(transport, application, &mut length, &mut content)?;
@@ -55,7 +70,7 @@ fn read_application(
         return Err(OpenError::Status { command: "SELECT", status });
     }
     for key in &profile.keys {
-        if let Some(certificate) = read_certificate(transport, key, length)? {
+        if let Some(certificate) = read_certificate(transport, key, length, &mut content.complete)? {
             content.keys.push(CardKey { application: profile.application, profile: key, certificate });
         }
     }
@@ -69,10 +84,12 @@ fn read_certificate(
     transport: &mut dyn Transport,
     key: &KeyProfile,
     length: &mut Length,
+    complete: &mut bool,
 ) -> Result<Option<Vec<u8>>, OpenError> {
     let mut content = match file::read(transport, key.certificate_sfid, length, tlv::total_len) {
         Ok(content) => content,
         Err(FileError::Status(status)) => {
+            *complete &= matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::OFFSET);
             tracing::debug!(key = key.label, %status, "no certificate");
             return Ok(None);
         }
@@ -84,6 +101,7 @@ fn read_certificate(
             Ok(Some(content))
         }
         _ => {
+            *complete &= content.first() != Some(&DER_SEQUENCE);
             tracing::debug!(key = key.label, bytes = content.len(), "no complete certificate");
             Ok(None)
         }

@@ -9,6 +9,7 @@ use crate::transport::TransportError;
 mod failures;
 mod fallback;
 mod hostile;
+mod known;
 mod pins;
 mod signing;
 mod start;

@@ -3,6 +3,7 @@
 //! Locks are taken in this order, and only the card's own is held while a card is talked to: operations of a session,
 //! card of a reader, view of a reader. The tables of sessions and slots are locked for look-ups only.
 
+mod cache;
 mod certificate;
 mod digest;
 mod login;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use card::hpc::{CardError, Hpc, OpenError};
 use card::pin::Pin;
 use card::profile::{Application, PinProfile, SignatureScheme};
-use card::transport::{CardPresence, ReaderState};
+use card::transport::{CardPresence, ReaderState, Transport};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
 
 use super::lock;
@@ -315,7 +315,7 @@ impl Reader {
             (view.name.clone().ok_or(Error::TokenNotPresent)?, view.generation)
         };
         *link = None;
-        let opened = self.source.connect(&name).map_err(OpenError::from).and_then(Hpc::open);
+        let opened = self.source.connect(&name).map_err(OpenError::from).and_then(|card| self.open(card));
         let mut view = lock(&self.view);
         if view.generation != generation {
             return Err(Error::TokenNotPresent);
@@ -339,6 +339,16 @@ impl Reader {
                 Err(error.into())
             }
         }
+    }
+
+    /// Opens a card, with its certificates from the cache if they are there.
+    fn open(&self, card: Box<dyn Transport>) -> std::result::Result<Hpc, OpenError> {
+        let cache = self.source.cache();
+        let hpc = Hpc::open_known(card, |profile, iccsn| cache?.recall(&profile.name, iccsn))?;
+        if let (Some(cache), Some(certificates)) = (cache, hpc.to_remember()) {
+            cache.store(&hpc.profile().name, hpc.iccsn(), &certificates);
+        }
+        Ok(hpc)
     }
 
     /// Takes the card. After a panic in the middle of an exchange nothing is known about it.

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use card::apdu::{Command, Response};
 use card::transport::{ReaderState, Readers, Traffic, Transport, TransportError};
 
+use super::cache::CertificateCache;
 use super::lock;
 use crate::config::Config;
 
@@ -13,17 +14,24 @@ use crate::config::Config;
 pub(crate) struct CardSource {
     watched: Mutex<Readers>,
     config: Config,
+    cache: Option<CertificateCache>,
 }
 
 impl CardSource {
     /// Contacts nobody yet: C_Initialize succeeds without a PC/SC service.
     pub(crate) fn new(config: Config) -> Self {
-        CardSource { watched: Mutex::new(readers(&config)), config }
+        let cache = config.cache.clone().map(CertificateCache::new);
+        CardSource { watched: Mutex::new(readers(&config)), cache, config }
     }
 
     /// What the user chose.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Certificates of cards that were read before, unless the user wants none kept.
+    pub(crate) fn cache(&self) -> Option<&CertificateCache> {
+        self.cache.as_ref()
     }
 
     /// All readers, without talking to a card.

@@ -1,0 +1,96 @@
+//! Cards that were read before.
+
+use super::*;
+
+/// A start-up as far as the serial number.
+fn identified() -> Script {
+    Script::new("3B9C968131FE458066485043333834739621F3B4")
+        .on("00A4040400", &script::fcp("F04850433338342E4D46"))
+        .on("00B0820000", "5A0A802768831100002208859000")
+}
+
+/// What the start-up of [`start_up`] leaves to remember.
+fn remembered() -> KnownCertificates {
+    let (transport, _) = start_up().start();
+    Hpc::open(transport).unwrap().to_remember().unwrap()
+}
+
+#[test]
+fn a_known_card_costs_four_commands() {
+    let script = identified()
+        .on("00A4040C0DF04850433338342E455349474E", "9000")
+        .on("00B0860000", &format!("{CERTIFICATE}FFFF9000"));
+    let (transport, log) = script.start();
+    let hpc = Hpc::open_known(transport, |profile, iccsn| {
+        assert_eq!((profile.name.as_str(), iccsn), ("hpc-p384", "80276883110000220885"));
+        Some(remembered())
+    })
+    .unwrap();
+    assert_eq!(log.take_count(), 4);
+    assert_eq!(hpc.keys().len(), 6);
+    assert!(hpc.keys().iter().all(|key| key.certificate == script::bytes(CERTIFICATE)));
+    assert_eq!(hpc.to_remember(), None);
+    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::Unknown);
+    done(hpc, &log, more());
+}
+
+#[test]
+fn a_card_that_differs_from_what_is_known_is_read() {
+    for (select, beginning) in
+        [("9000", "30030201069000"), ("9000", "30039000"), ("9000", "6A82"), ("6A82", "")]
+    {
+        let mut script = identified().on("00A4040C0DF04850433338342E455349474E", select);
+        if !beginning.is_empty() {
+            script = script.on("00B0860000", beginning);
+        }
+        let (transport, log) = script.then(after_the_serial_number()).start();
+        let hpc = Hpc::open_known(transport, |_, _| Some(remembered())).unwrap();
+        assert_eq!(hpc.keys().len(), 6);
+        assert_eq!(hpc.to_remember(), Some(remembered()));
+        done(hpc, &log, more());
+    }
+}
+
+#[test]
+fn what_cannot_be_of_this_card_costs_nothing() {
+    for known in [vec![], vec![(99, vec![0x30, 0])], vec![(1, vec![0x30, 9, 1])], vec![(1, vec![])]] {
+        let (transport, log) = identified().then(after_the_serial_number()).start();
+        let hpc = Hpc::open_known(transport, |_, _| Some(known)).unwrap();
+        assert_eq!(log.take_count(), 12);
+        done(hpc, &log, more());
+    }
+}
+
+#[test]
+fn what_was_read_badly_is_not_remembered() {
+    for (answer, remembered) in [("6A82", true), ("6B00", true), ("6F00", false), ("6982", false)] {
+        let script = identified()
+            .on("00A4040C0DF04850433338342E455349474E", "9000")
+            .on("00B08600000000", &format!("{CERTIFICATE}9000"))
+            .on("00B08100000000", answer)
+            .then(after_two_certificates());
+        let (transport, log) = script.start();
+        let hpc = Hpc::open(transport).unwrap();
+        assert_eq!(hpc.to_remember().is_some(), remembered, "{answer}");
+        done(hpc, &log, more());
+    }
+}
+
+fn after_the_serial_number() -> Script {
+    more()
+        .on("00A4040C0DF04850433338342E455349474E", "9000")
+        .on("00B08600000000", &format!("{CERTIFICATE}9000"))
+        .on("00B08100000000", &format!("{CERTIFICATE}9000"))
+        .then(after_two_certificates())
+}
+
+fn after_two_certificates() -> Script {
+    more()
+        .on("00B08500000000", &format!("{CERTIFICATE}9000"))
+        .on("00B08200000000", &format!("{CERTIFICATE}9000"))
+        .on("80200001", "63C3")
+        .on("00A4040C0BF04850433338342E514553", "9000")
+        .on("00B08600000000", &format!("{CERTIFICATE}9000"))
+        .on("00B09000000000", &format!("{CERTIFICATE}9000"))
+        .on("80200081", "63C3")
+}
