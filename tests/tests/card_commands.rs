@@ -93,7 +93,8 @@ impl Bench {
         let reader = socket_in(&directory, "hpc");
         let simulator = Simulator::start(&[(&card, &reader)]);
         let file: PathBuf = directory.path().join("module.toml");
-        fs::write(&file, format!("readers = [{reader:?}]\ncertificate_cache = false\n{configuration}")).unwrap();
+        fs::write(&file, format!("readers = [{reader:?}]\ncertificate_cache = false\n{configuration}"))
+            .unwrap();
         let host = Host::start(DRIVER, &file);
         Bench { host, simulator, counted: 0, _card: card, _directory: directory }
     }
