@@ -3,14 +3,16 @@
 use std::fmt;
 
 use session::{Connection, Place, Session};
+use zeroize::Zeroizing;
 
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
-use crate::profile::{Application, ApplicationProfile, KeyProfile, Profile, SignatureScheme};
+use crate::profile::{Application, ApplicationProfile, DecipherScheme, KeyProfile, Profile, SignatureScheme};
 use crate::transport::{Traffic, Transport};
 
 mod budget;
 mod commands;
+mod decipher;
 mod error;
 mod known;
 mod login;
@@ -196,6 +198,22 @@ impl Hpc {
     /// [`CardError::NotLoggedIn`] without a login, or when the card's signature budget is used up.
     pub fn sign(&mut self, key_id: u8, scheme: SignatureScheme, input: &[u8]) -> Result<Vec<u8>, CardError> {
         self.sign_input(key_id, scheme, input)
+    }
+
+    /// Deciphers with the key whose [`KeyProfile::id`] is `key_id`.
+    ///
+    /// `cryptogram` is as long as the modulus ([`DecipherScheme::RsaOaepSha256`]), or a template with tag A6
+    /// ([`DecipherScheme::Elc`]).
+    ///
+    /// # Errors
+    /// [`CardError::CryptogramRefused`] for what the key does not open; [`CardError::NotLoggedIn`] without a login.
+    pub fn decipher(
+        &mut self,
+        key_id: u8,
+        scheme: DecipherScheme,
+        cryptogram: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        self.open_cryptogram(key_id, scheme, cryptogram)
     }
 
     /// Ends the login of an application; one command at most. Without a login, does nothing.

@@ -15,12 +15,12 @@ pub mod hpc;
 pub mod identify;
 pub mod pin;
 pub mod profile;
+pub mod public_key;
 pub mod status;
 pub mod tlv;
 pub mod transport;
 
 mod file;
 mod iccsn;
-mod public_key;
 #[cfg(test)]
 mod script;

@@ -101,6 +101,8 @@ pub struct KeyProfile {
     /// ENVIRONMENT. Empty for keys that do not sign.
     #[serde(default)]
     pub schemes: Vec<(SignatureScheme, u8)>,
+    /// How the card deciphers with the key, and the algorithm identifier for it. `None` for keys that do not.
+    pub deciphers: Option<(DecipherScheme, u8)>,
     /// Short file identifier of the certificate.
     pub certificate_sfid: u8,
     /// File identifier of the certificate.
@@ -205,6 +207,18 @@ impl fmt::Display for SignatureScheme {
             SignatureScheme::RsaPssSha256 => "RSA-PSS with SHA-256",
         })
     }
+}
+
+/// How the card opens a cryptogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum DecipherScheme {
+    /// RSAES-OAEP with SHA-256, MGF1 with SHA-256 and an empty label.
+    #[serde(rename = "rsa-oaep-sha256")]
+    RsaOaepSha256,
+    /// The card's own hybrid scheme: a template of ephemeral point, AES-256-CBC cryptogram and CMAC (gemSpec_COS clause
+    /// 6.8.2.3). The card opens it as a whole; the shared secret never leaves it.
+    #[serde(rename = "elc")]
+    Elc,
 }
 
 impl Profile {

@@ -1,4 +1,4 @@
-//! The public key of a certificate, to check what a card returned.
+//! Public keys of cards, to check signatures.
 //!
 //! Where another program may have changed the card's selection meanwhile, a signature is believed only after it was
 //! verified (`docs/decisions/logical-channels.md`).
@@ -15,6 +15,7 @@ use sha2::Sha256;
 use signature::hazmat::PrehashVerifier;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::profile::{Curve, KeyKind, SignatureScheme};
 
@@ -22,7 +23,11 @@ use crate::profile::{Curve, KeyKind, SignatureScheme};
 const PSS_SALT_LEN: usize = 32;
 
 /// A key that signatures of one card key are checked with.
-pub(crate) enum PublicKey {
+#[derive(Debug, Clone)]
+pub struct PublicKey(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
     P256(VerifyingKey<NistP256>),
     P384(VerifyingKey<NistP384>),
     BrainpoolP256r1(VerifyingKey<BrainpoolP256r1>),
@@ -31,29 +36,38 @@ pub(crate) enum PublicKey {
 
 impl PublicKey {
     /// The key in a certificate, DER; `None` if it is not of this kind or the certificate cannot be read.
-    pub(crate) fn from_certificate(certificate: &[u8], kind: KeyKind) -> Option<PublicKey> {
+    pub fn from_certificate(certificate: &[u8], kind: KeyKind) -> Option<PublicKey> {
         let certificate = Certificate::from_der(certificate).ok()?;
-        let bits = certificate.tbs_certificate().subject_public_key_info().subject_public_key.as_bytes()?;
-        match kind {
-            KeyKind::Ec(Curve::P256) => point(bits).map(PublicKey::P256),
-            KeyKind::Ec(Curve::P384) => point(bits).map(PublicKey::P384),
-            KeyKind::Ec(Curve::BrainpoolP256r1) => point(bits).map(PublicKey::BrainpoolP256r1),
-            KeyKind::Rsa { .. } => RsaPublicKey::from_pkcs1_der(bits).ok().map(PublicKey::Rsa),
-        }
+        let info = certificate.tbs_certificate().subject_public_key_info();
+        PublicKey::from_bits(info.subject_public_key.as_bytes()?, kind)
+    }
+
+    /// The key in a SubjectPublicKeyInfo (RFC 5280 clause 4.1), DER; `None` if it is not of this kind.
+    pub fn from_key_info(key_info: &[u8], kind: KeyKind) -> Option<PublicKey> {
+        let info = SubjectPublicKeyInfoRef::from_der(key_info).ok()?;
+        PublicKey::from_bits(info.subject_public_key.as_bytes()?, kind)
+    }
+
+    fn from_bits(bits: &[u8], kind: KeyKind) -> Option<PublicKey> {
+        let key = match kind {
+            KeyKind::Ec(Curve::P256) => Kind::P256(point(bits)?),
+            KeyKind::Ec(Curve::P384) => Kind::P384(point(bits)?),
+            KeyKind::Ec(Curve::BrainpoolP256r1) => Kind::BrainpoolP256r1(point(bits)?),
+            KeyKind::Rsa { .. } => Kind::Rsa(RsaPublicKey::from_pkcs1_der(bits).ok()?),
+        };
+        Some(PublicKey(key))
     }
 
     /// Whether this key's private half made the signature over the input, both as [`crate::hpc::Hpc::sign`] has them.
-    pub(crate) fn verifies(&self, scheme: SignatureScheme, input: &[u8], signature: &[u8]) -> bool {
-        match (self, scheme) {
-            (PublicKey::P256(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
-            (PublicKey::P384(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
-            (PublicKey::BrainpoolP256r1(key), SignatureScheme::Ecdsa) => {
-                ecdsa_verifies(key, input, signature)
-            }
-            (PublicKey::Rsa(key), SignatureScheme::RsaPkcs1) => {
+    pub fn verifies(&self, scheme: SignatureScheme, input: &[u8], signature: &[u8]) -> bool {
+        match (&self.0, scheme) {
+            (Kind::P256(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
+            (Kind::P384(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
+            (Kind::BrainpoolP256r1(key), SignatureScheme::Ecdsa) => ecdsa_verifies(key, input, signature),
+            (Kind::Rsa(key), SignatureScheme::RsaPkcs1) => {
                 key.verify(Pkcs1v15Sign::new_unprefixed(), input, signature).is_ok()
             }
-            (PublicKey::Rsa(key), SignatureScheme::RsaPssSha256) => {
+            (Kind::Rsa(key), SignatureScheme::RsaPssSha256) => {
                 key.verify(Pss::<Sha256>::new_with_salt(PSS_SALT_LEN), input, signature).is_ok()
             }
             _ => false,

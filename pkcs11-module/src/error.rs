@@ -66,6 +66,24 @@ pub(crate) enum Error {
     SessionReadOnlyExists,
     #[error("a security officer is logged in")]
     SessionReadWriteSoExists,
+    #[error("the signature is not one over this data by this key")]
+    SignatureInvalid,
+    #[error("the signature is of the wrong length")]
+    SignatureLenRange,
+    #[error("the encrypted data is of the wrong length")]
+    EncryptedDataLenRange,
+    #[error("the object does not allow this")]
+    ActionProhibited,
+    #[error("the attribute cannot be given this value")]
+    AttributeReadOnly,
+    #[error("the attribute cannot have such a value")]
+    AttributeValueInvalid,
+    #[error("the template contradicts the object")]
+    TemplateInconsistent,
+    #[error("the token is write-protected")]
+    TokenWriteProtected,
+    #[error("the state of an operation cannot be taken out")]
+    StateUnsaveable,
     #[error("no such session")]
     SessionHandleInvalid,
     #[error("sessions are serial")]
@@ -122,6 +140,15 @@ impl Error {
             Error::SessionReadOnlyExists => CKR_SESSION_READ_ONLY_EXISTS,
             Error::SessionReadWriteSoExists => CKR_SESSION_READ_WRITE_SO_EXISTS,
             Error::UserAnotherAlreadyLoggedIn => CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+            Error::SignatureInvalid => CKR_SIGNATURE_INVALID,
+            Error::SignatureLenRange => CKR_SIGNATURE_LEN_RANGE,
+            Error::EncryptedDataLenRange => CKR_ENCRYPTED_DATA_LEN_RANGE,
+            Error::ActionProhibited => CKR_ACTION_PROHIBITED,
+            Error::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
+            Error::AttributeValueInvalid => CKR_ATTRIBUTE_VALUE_INVALID,
+            Error::TemplateInconsistent => CKR_TEMPLATE_INCONSISTENT,
+            Error::TokenWriteProtected => CKR_TOKEN_WRITE_PROTECTED,
+            Error::StateUnsaveable => CKR_STATE_UNSAVEABLE,
             Error::SessionHandleInvalid => CKR_SESSION_HANDLE_INVALID,
             Error::SessionParallelNotSupported => CKR_SESSION_PARALLEL_NOT_SUPPORTED,
             Error::SlotIdInvalid => CKR_SLOT_ID_INVALID,
@@ -151,6 +178,8 @@ fn card_rv(error: &CardError) -> CK_RV {
         CardError::KeyMissing => CKR_KEY_HANDLE_INVALID,
         CardError::SchemeNotAllowed { .. } => CKR_MECHANISM_INVALID,
         CardError::InputLength { .. } => CKR_DATA_LEN_RANGE,
+        CardError::CannotDecipher => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        CardError::CryptogramRefused => CKR_ENCRYPTED_DATA_INVALID,
         CardError::Removed => CKR_DEVICE_REMOVED,
         CardError::Status { status, .. } => status_rv(*status),
         CardError::SignatureLength { .. } => CKR_DEVICE_ERROR,
@@ -221,6 +250,8 @@ mod tests {
             (CardError::KeyMissing, CKR_KEY_HANDLE_INVALID),
             (CardError::SchemeNotAllowed { scheme: SignatureScheme::RsaPkcs1 }, CKR_MECHANISM_INVALID),
             (CardError::InputLength { expected: 48, got: 32 }, CKR_DATA_LEN_RANGE),
+            (CardError::CannotDecipher, CKR_KEY_FUNCTION_NOT_PERMITTED),
+            (CardError::CryptogramRefused, CKR_ENCRYPTED_DATA_INVALID),
             (CardError::Removed, CKR_DEVICE_REMOVED),
             (CardError::Reset, CKR_USER_NOT_LOGGED_IN),
             (CardError::SignatureLength { expected: 96, got: 95 }, CKR_DEVICE_ERROR),

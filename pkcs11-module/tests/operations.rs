@@ -122,7 +122,7 @@ fn errors_end_the_operation() {
     let raw = Raw::of(&bench, &session);
     let key = raw.find(CKO_PRIVATE_KEY, AUT);
     assert_eq!(raw.sign_init(CKM_ECDSA, key), CKR_OK);
-    assert_eq!(raw.sign(&mut [1; 3], Some(96)).0, CKR_DATA_LEN_RANGE);
+    assert_eq!(raw.sign(&mut [], Some(96)).0, CKR_DATA_LEN_RANGE);
     assert_eq!(raw.sign_init(CKM_ECDSA, key), CKR_OK);
     assert_eq!(raw.update(&mut [1; 2000]), CKR_DATA_LEN_RANGE);
     assert_eq!(raw.sign_init(CKM_ECDSA, key), CKR_OK);

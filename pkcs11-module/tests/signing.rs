@@ -90,15 +90,12 @@ fn digests_of_any_length_serve_any_curve() {
     let session = bench.logged_in(bench.esign(), PIN_CH);
     let certificate = certificate(&session, "C.HP.AUT.E384");
     let handle = key(&session, "C.HP.AUT.E384");
-    for length in [20, 28, 32, 47, 48, 49, 64] {
+    for length in [16, 20, 28, 32, 47, 48, 49, 64] {
         let digest = vec![0xA5; length];
         let signature = session.sign(&Mechanism::Ecdsa, handle, &digest).unwrap();
         assert!(openssl_accepts(&certificate, &Check::Ecdsa, &digest, &signature), "{length} bytes");
     }
-    for length in [0, 19, 65] {
-        let refused = session.sign(&Mechanism::Ecdsa, handle, &vec![1; length]);
-        assert_eq!(rv(refused), RvError::DataLenRange, "{length} bytes");
-    }
+    assert_eq!(rv(session.sign(&Mechanism::Ecdsa, handle, &[])), RvError::DataLenRange);
 }
 
 #[test]

@@ -42,6 +42,17 @@ pub(super) fn set_signature_key(key: KeyChoice) -> Command {
     Command::new(0x00, 0x22, 0x41, 0xB6).data([0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm])
 }
 
+/// MANAGE SECURITY ENVIRONMENT SET, confidentiality template.
+pub(super) fn set_decipher_key(key: KeyChoice) -> Command {
+    Command::new(0x00, 0x22, 0x41, 0xB8).data([0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm])
+}
+
+/// PSO DECIPHER. Not traced: a wrapped key belongs to a message of somebody.
+pub(super) fn decipher(cryptogram: Vec<u8>) -> Command {
+    let le = if cryptogram.len() > 255 { Le::EXTENDED_WILDCARD } else { Le::SHORT_WILDCARD };
+    Command::new(0x00, 0x2A, 0x80, 0x86).data(cryptogram).le(le).sensitive()
+}
+
 /// PSO COMPUTE DIGITAL SIGNATURE. Le must be there: without it a card answers 6700.
 pub(super) fn compute_signature(input: &[u8]) -> Command {
     Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)

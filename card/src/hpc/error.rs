@@ -78,6 +78,12 @@ pub enum CardError {
         /// What was asked for.
         scheme: SignatureScheme,
     },
+    /// The key does not decipher, or not so.
+    #[error("the key does not decipher this way")]
+    CannotDecipher,
+    /// What was to be deciphered was not made for this key, or was damaged.
+    #[error("the cryptogram is not one for this key")]
+    CryptogramRefused,
     /// Input of the wrong length; nothing was sent. For [`SignatureScheme::RsaPkcs1`] `expected` is the maximum.
     #[error("input of {got} bytes, expected {expected}")]
     InputLength {

@@ -76,7 +76,7 @@ impl Hpc {
     }
 
     /// Makes sure that the application is the selected one and returns its channel.
-    fn reach(&mut self, application: Application) -> Result<Channel, CardError> {
+    pub(super) fn reach(&mut self, application: Application) -> Result<Channel, CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
         let session = self.session(application)?;
         match session.place {
@@ -140,7 +140,12 @@ impl Hpc {
     }
 
     /// A refusal may mean that the login is over: used up (EF.SSEC), or closed with its channel by somebody else.
-    fn refused(&mut self, application: Application, command: &'static str, status: StatusWord) -> CardError {
+    pub(super) fn refused(
+        &mut self,
+        application: Application,
+        command: &'static str,
+        status: StatusWord,
+    ) -> CardError {
         let Ok(session) = self.session(application) else {
             return CardError::KeyMissing;
         };

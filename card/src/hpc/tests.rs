@@ -6,6 +6,7 @@ use crate::script::{self, Log, Script};
 use crate::status::StatusWord;
 use crate::transport::TransportError;
 
+mod deciphering;
 mod failures;
 mod fallback;
 mod hostile;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 
+use super::objects::conditions;
 use super::pointers::Ptr;
 use crate::error::Result;
-use crate::token::{Condition, Module};
+use crate::token::Module;
 
 pub(super) fn init(
     module: &Arc<Module>,
@@ -14,11 +15,7 @@ pub(super) fn init(
     template: Ptr<'_, CK_ATTRIBUTE>,
     count: CK_ULONG,
 ) -> Result<()> {
-    let entries = template.template(count)?;
-    let conditions: Vec<Condition<'_>> = entries
-        .iter()
-        .map(|entry| Ok(Condition { kind: entry.kind(), value: entry.value()? }))
-        .collect::<Result<_>>()?;
+    let conditions = conditions(template, count)?;
     module.find_init(session, &conditions)
 }
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "a C interface is made of raw pointers")]
 
 mod boundary;
+mod decrypt;
 mod digest;
 mod find;
 mod general;
@@ -16,6 +17,7 @@ mod sign;
 mod slots;
 mod table;
 mod trace;
+mod verify;
 
 use cryptoki_sys::{CK_FLAGS, CK_FUNCTION_LIST, CK_INTERFACE, CK_RV, CK_ULONG, CK_UTF8CHAR, CK_VERSION};
 

@@ -171,6 +171,10 @@ pub(crate) fn write_output(
             out.write_all(&bytes)?;
             length.write(bytes.len() as CK_ULONG)
         }
+        Output::Secret(bytes) => {
+            out.write_all(&bytes)?;
+            length.write(bytes.len() as CK_ULONG)
+        }
         Output::Length(needed) => {
             length.write(needed as CK_ULONG)?;
             if room.is_none() { Ok(()) } else { Err(Error::BufferTooSmall) }

@@ -40,3 +40,13 @@ pub(super) fn info(
 pub(super) fn cancel(module: &Arc<Module>, session: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result<()> {
     module.cancel(session, flags)
 }
+
+pub(super) fn operation_state(
+    module: &Arc<Module>,
+    session: CK_SESSION_HANDLE,
+    _state: Ptr<'_, u8>,
+    length: Ptr<'_, CK_ULONG>,
+) -> Result<()> {
+    length.check()?;
+    module.operation_state(session)
+}

@@ -11,7 +11,7 @@ use cryptoki_sys::*;
 
 use super::boundary;
 use super::pointers::Incoming;
-use super::{digest, find, general, interfaces, login, objects, sessions, sign, slots};
+use super::{decrypt, digest, find, general, interfaces, login, objects, sessions, sign, slots, verify};
 
 /// Hands the whole table to another macro.
 macro_rules! functions {
@@ -49,7 +49,9 @@ macro_rules! functions {
                 C_CloseSession(a: CK_SESSION_HANDLE) = initialised(sessions::close);
                 C_CloseAllSessions(a: CK_SLOT_ID) = initialised(sessions::close_all);
                 C_GetSessionInfo(a: CK_SESSION_HANDLE, b: *mut CK_SESSION_INFO) = initialised(sessions::info);
-                C_GetOperationState(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = unsupported();
+                C_GetOperationState(
+                    a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG
+                ) = initialised(sessions::operation_state);
                 C_SetOperationState(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: CK_OBJECT_HANDLE,
                     e: CK_OBJECT_HANDLE
@@ -62,17 +64,19 @@ macro_rules! functions {
                     a: CK_SESSION_HANDLE, b: *mut CK_ATTRIBUTE, c: CK_ULONG, d: *mut CK_OBJECT_HANDLE
                 ) = unsupported();
                 C_CopyObject(
-                    a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE, d: CK_ULONG,
-                    e: *mut CK_OBJECT_HANDLE
-                ) = unsupported();
-                C_DestroyObject(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE) = unsupported();
-                C_GetObjectSize(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ULONG) = unsupported();
+                    a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE,
+                    d: CK_ULONG, e: *mut CK_OBJECT_HANDLE
+                ) = initialised(objects::copy);
+                C_DestroyObject(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE) = initialised(objects::destroy);
+                C_GetObjectSize(
+                    a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ULONG
+                ) = initialised(objects::size);
                 C_GetAttributeValue(
                     a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE, d: CK_ULONG
                 ) = initialised(objects::attribute_value);
                 C_SetAttributeValue(
                     a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE, d: CK_ULONG
-                ) = unsupported();
+                ) = initialised(objects::set_attributes);
                 C_FindObjectsInit(
                     a: CK_SESSION_HANDLE, b: *mut CK_ATTRIBUTE, c: CK_ULONG
                 ) = initialised(find::init);
@@ -92,14 +96,16 @@ macro_rules! functions {
                 C_EncryptFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = unsupported();
                 C_DecryptInit(
                     a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE
-                ) = unsupported();
+                ) = initialised(decrypt::init);
                 C_Decrypt(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
-                ) = unsupported();
+                ) = initialised(decrypt::decrypt);
                 C_DecryptUpdate(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
-                ) = unsupported();
-                C_DecryptFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG) = unsupported();
+                ) = initialised(decrypt::update);
+                C_DecryptFinal(
+                    a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG
+                ) = initialised(decrypt::finish);
                 C_DigestInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM) = initialised(digest::init);
                 C_Digest(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
@@ -123,12 +129,18 @@ macro_rules! functions {
                 C_SignRecover(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG
                 ) = unsupported();
-                C_VerifyInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE) = unsupported();
+                C_VerifyInit(
+                    a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE
+                ) = initialised(verify::init);
                 C_Verify(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: CK_ULONG
-                ) = unsupported();
-                C_VerifyUpdate(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG) = unsupported();
-                C_VerifyFinal(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG) = unsupported();
+                ) = initialised(verify::verify);
+                C_VerifyUpdate(
+                    a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG
+                ) = initialised(verify::update);
+                C_VerifyFinal(
+                    a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG
+                ) = initialised(verify::finish);
                 C_VerifyRecoverInit(
                     a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE
                 ) = unsupported();

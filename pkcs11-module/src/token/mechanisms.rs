@@ -2,7 +2,7 @@
 //!
 //! The card takes a digest of exactly one length, a DigestInfo, or a SHA-256 digest; hashing is done here.
 
-use card::profile::{Curve, KeyKind, KeyProfile, SignatureScheme};
+use card::profile::{Curve, DecipherScheme, KeyKind, KeyProfile, SignatureScheme};
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
@@ -38,12 +38,19 @@ const TABLE: [(CK_MECHANISM_TYPE, Mechanism); 10] = [
     (CKM_SHA256_RSA_PKCS_PSS, Mechanism::RsaPss(Some(Hash::Sha256))),
 ];
 
+/// Opens a cryptogram of the German cards' own hybrid scheme with a CKK_EC key: the template `A6 { 06 curve, 7F49 { 86
+/// ephemeral point }, 86 02 || ciphertext, 8E MAC }` in, the message out (gemSpec_COS clause 14.8.3). There is no standard
+/// mechanism that fits: the card never gives out the shared secret that CKM_ECDH1_DERIVE would have to yield.
+pub(crate) const CKM_HPC_ELC_DECIPHER: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED | 0x4850_4301;
+
+/// Ways to decipher.
+const DECIPHER: [(CK_MECHANISM_TYPE, DecipherScheme); 2] =
+    [(CKM_RSA_PKCS_OAEP, DecipherScheme::RsaOaepSha256), (CKM_HPC_ELC_DECIPHER, DecipherScheme::Elc)];
+
 /// Digests are made in software, for every token.
 const DIGESTS: [(CK_MECHANISM_TYPE, Hash); 3] =
     [(CKM_SHA256, Hash::Sha256), (CKM_SHA384, Hash::Sha384), (CKM_SHA512, Hash::Sha512)];
 
-/// Digests that raw ECDSA accepts: SHA-1 to SHA-512.
-const ECDSA_DIGEST: std::ops::RangeInclusive<usize> = 20..=64;
 /// The digest inside PSS.
 const PSS_DIGEST: usize = 32;
 
@@ -103,6 +110,31 @@ impl Mechanism {
     }
 }
 
+/// Reads a mechanism that deciphers. The parameter is enforced: the card knows one kind of OAEP.
+pub(crate) fn decipher_scheme(kind: CK_MECHANISM_TYPE, parameter: &[u8]) -> Result<DecipherScheme> {
+    let (_, scheme) = DECIPHER.iter().find(|(known, _)| *known == kind).ok_or(Error::MechanismInvalid)?;
+    let right = match scheme {
+        DecipherScheme::Elc => parameter.is_empty(),
+        DecipherScheme::RsaOaepSha256 => is_oaep_sha256(parameter),
+    };
+    if right { Ok(*scheme) } else { Err(Error::MechanismParamInvalid) }
+}
+
+/// CK_RSA_PKCS_OAEP_PARAMS with SHA-256, MGF1 with SHA-256 and no label. Callers without a label name its source or not.
+fn is_oaep_sha256(parameter: &[u8]) -> bool {
+    use std::mem::offset_of;
+    type Params = CK_RSA_PKCS_OAEP_PARAMS;
+    let field = |offset: usize| {
+        let bytes = parameter.get(offset..)?.first_chunk()?;
+        Some(CK_ULONG::from_ne_bytes(*bytes))
+    };
+    parameter.len() == size_of::<Params>()
+        && field(offset_of!(Params, hashAlg)) == Some(CKM_SHA256)
+        && field(offset_of!(Params, mgf)) == Some(CKG_MGF1_SHA256)
+        && matches!(field(offset_of!(Params, source)), Some(0 | CKZ_DATA_SPECIFIED))
+        && field(offset_of!(Params, ulSourceDataLen)) == Some(0)
+}
+
 /// Collects what is to be signed.
 pub(crate) enum Input {
     Raw(Vec<u8>),
@@ -111,10 +143,10 @@ pub(crate) enum Input {
     Sha512(Sha512),
 }
 
-/// No raw mechanism signs more than this; the rest of a longer input is not even kept.
-const MAX_RAW: usize = 1024;
-
 impl Input {
+    /// No raw mechanism takes more than this; the rest of a longer input is not even kept.
+    pub(crate) const MOST: usize = 1024;
+
     /// Nothing collected yet.
     pub(crate) fn new(hash: Option<Hash>) -> Input {
         match hash {
@@ -128,7 +160,7 @@ impl Input {
     /// Adds data.
     pub(crate) fn update(&mut self, data: &[u8]) -> Result<()> {
         match self {
-            Input::Raw(collected) if collected.len() + data.len() > MAX_RAW => {
+            Input::Raw(collected) if collected.len() + data.len() > Input::MOST => {
                 return Err(Error::DataLenRange);
             }
             Input::Raw(collected) => collected.extend_from_slice(data),
@@ -153,12 +185,20 @@ impl Input {
 /// The mechanisms a slot with these keys lists. `raw_only` for keys that ask for a PIN each time: Firefox takes a
 /// hashed mechanism if there is one, and then skips the context-specific login.
 pub(crate) fn offered(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
-    TABLE
+    let sign = TABLE
         .iter()
         .filter(|(_, mechanism)| !(raw_only && mechanism.hash().is_some()))
         .filter(|(_, mechanism)| keys.iter().any(|key| key.algorithm(mechanism.scheme()).is_some()))
-        .map(|(kind, _)| *kind)
-        .collect()
+        .map(|(kind, _)| *kind);
+    let decipher = DECIPHER
+        .iter()
+        .filter(|(_, scheme)| keys.iter().any(|key| deciphers(key, *scheme)))
+        .map(|(kind, _)| *kind);
+    sign.chain(decipher).collect()
+}
+
+fn deciphers(key: &KeyProfile, scheme: DecipherScheme) -> bool {
+    key.deciphers.is_some_and(|(known, _)| known == scheme)
 }
 
 /// The digest mechanisms.
@@ -171,18 +211,23 @@ pub(crate) fn info(kind: CK_MECHANISM_TYPE, keys: &[&KeyProfile]) -> Result<CK_M
     if Hash::by_type(kind).is_ok() {
         return Ok(CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF_DIGEST });
     }
-    let mechanism = by_type(kind)?;
-    let sizes =
-        keys.iter().filter(|key| key.algorithm(mechanism.scheme()).is_some()).map(|key| bits(key.kind));
+    let (fits, flags): (Vec<&KeyProfile>, CK_FLAGS) =
+        if let Some((_, scheme)) = DECIPHER.iter().find(|(known, _)| *known == kind) {
+            (keys.iter().copied().filter(|key| deciphers(key, *scheme)).collect(), CKF_DECRYPT)
+        } else {
+            let scheme = by_type(kind)?.scheme();
+            let signs = |key: &&KeyProfile| key.algorithm(scheme).is_some();
+            // The private half works on the card; signatures are checked in software.
+            (keys.iter().copied().filter(signs).collect(), CKF_SIGN | CKF_VERIFY)
+        };
+    let elliptic = fits.iter().any(|key| matches!(key.kind, KeyKind::Ec(_)));
+    let curve_flags = if elliptic { CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS } else { 0 };
+    let sizes = fits.iter().map(|key| bits(key.kind));
     let (min, max) = (sizes.clone().min(), sizes.max());
-    let curve_flags = match mechanism {
-        Mechanism::Ecdsa(_) => CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS,
-        Mechanism::RsaPkcs(_) | Mechanism::RsaPss(_) => 0,
-    };
     Ok(CK_MECHANISM_INFO {
         ulMinKeySize: min.ok_or(Error::MechanismInvalid)?,
         ulMaxKeySize: max.ok_or(Error::MechanismInvalid)?,
-        flags: CKF_HW | CKF_SIGN | curve_flags,
+        flags: CKF_HW | flags | curve_flags,
     })
 }
 
@@ -225,7 +270,7 @@ fn bits(kind: KeyKind) -> CK_ULONG {
 /// A digest as the number that ECDSA signs, in the only length the card takes: a shorter one with zeros in front, of
 /// a longer one the leftmost bytes (FIPS 186-5 clause 6.4.1).
 fn field_element(curve: Curve, digest: &[u8]) -> Result<Vec<u8>> {
-    if !ECDSA_DIGEST.contains(&digest.len()) {
+    if digest.is_empty() {
         return Err(Error::DataLenRange);
     }
     let wanted = curve.field_len();
@@ -278,11 +323,12 @@ mod tests {
     }
 
     #[test]
-    fn ecdsa_refuses_what_is_no_digest() {
-        for length in [0, 19, 65] {
-            let result = Mechanism::Ecdsa(None).card_input(P384, vec![1; length]);
-            assert!(matches!(result, Err(Error::DataLenRange)), "{length}");
+    fn ecdsa_takes_every_digest_but_none() {
+        for length in [1, 16, 28, 64, 100] {
+            assert_eq!(Mechanism::Ecdsa(None).card_input(P384, vec![1; length]).unwrap().len(), 48);
         }
+        let nothing = Mechanism::Ecdsa(None).card_input(P384, Vec::new());
+        assert!(matches!(nothing, Err(Error::DataLenRange)));
     }
 
     #[test]
@@ -367,14 +413,51 @@ mod tests {
     fn slots_list_what_their_keys_can_do() {
         let qes = [key("hba-g21", "C.HP.QES.E256"), key("hba-g21", "C.HP.QES.R2048")];
         assert_eq!(offered(&qes, true), [CKM_ECDSA, CKM_RSA_PKCS_PSS]);
-        assert_eq!(offered(&keys("hba-g21"), false).len(), 10);
-        assert!(offered(&[key("hba-g21", "C.HP.ENC.E256")], false).is_empty());
+        assert_eq!(offered(&keys("hba-g21"), false).len(), 12);
+        assert_eq!(offered(&[key("hba-g21", "C.HP.ENC.E256")], false), [CKM_HPC_ELC_DECIPHER]);
+        assert_eq!(offered(&[key("hba-g21", "C.HP.ENC.R2048")], false), [CKM_RSA_PKCS_OAEP]);
     }
 
     #[test]
     fn sizes_are_those_of_the_keys() {
         let info = info(CKM_ECDSA, &keys("hpc-p384")).unwrap();
         assert_eq!((info.ulMinKeySize, info.ulMaxKeySize), (384, 384));
-        assert_eq!(info.flags & (CKF_HW | CKF_SIGN), CKF_HW | CKF_SIGN);
+        let curve = CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS;
+        assert_eq!(info.flags, CKF_HW | CKF_SIGN | CKF_VERIFY | curve);
+    }
+
+    #[test]
+    fn mechanisms_say_what_they_are_for() {
+        let keys = keys("hba-g21");
+        let flags = |kind| info(kind, &keys).unwrap().flags;
+        assert_eq!(flags(CKM_RSA_PKCS_PSS), CKF_HW | CKF_SIGN | CKF_VERIFY);
+        assert_eq!(flags(CKM_RSA_PKCS_OAEP), CKF_HW | CKF_DECRYPT);
+        let curve = CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS;
+        assert_eq!(flags(CKM_HPC_ELC_DECIPHER), CKF_HW | CKF_DECRYPT | curve);
+        assert_eq!(flags(CKM_SHA384), CKF_DIGEST);
+    }
+
+    #[test]
+    fn oaep_parameters_are_enforced() {
+        let parameter = |hash: CK_ULONG, mgf: CK_ULONG, source: CK_ULONG, length: CK_ULONG| {
+            [hash, mgf, source, 0, length].map(CK_ULONG::to_ne_bytes).concat()
+        };
+        for source in [0, CKZ_DATA_SPECIFIED] {
+            let right = parameter(CKM_SHA256, CKG_MGF1_SHA256, source, 0);
+            assert!(decipher_scheme(CKM_RSA_PKCS_OAEP, &right).is_ok());
+        }
+        for wrong in [
+            parameter(CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0),
+            parameter(CKM_SHA256, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, 0),
+            parameter(CKM_SHA256, CKG_MGF1_SHA256, 2, 0),
+            parameter(CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, 5),
+            parameter(CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, 0)[..39].to_vec(),
+            Vec::new(),
+        ] {
+            let result = decipher_scheme(CKM_RSA_PKCS_OAEP, &wrong);
+            assert!(matches!(result, Err(Error::MechanismParamInvalid)), "{wrong:?}");
+        }
+        assert!(matches!(decipher_scheme(CKM_HPC_ELC_DECIPHER, &[1]), Err(Error::MechanismParamInvalid)));
+        assert!(matches!(decipher_scheme(CKM_RSA_PKCS, &[]), Err(Error::MechanismInvalid)));
     }
 }

@@ -5,7 +5,10 @@
 
 mod cache;
 mod certificate;
+mod copies;
+mod decrypt;
 mod digest;
+mod handles;
 mod login;
 mod mechanisms;
 mod objects;
@@ -17,6 +20,7 @@ mod sign;
 mod slots;
 mod snapshot;
 mod source;
+mod verify;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,8 @@
 //! The objects of a token: certificate, public key and private key for each key of the card, and a profile object
 //! (PKCS#11 v3.1 clauses 4.3 to 4.9). All attributes are computed once, when the card has been read.
 
+use std::sync::Arc;
+
 use card::hpc::CardKey;
 use card::profile::{Application, KeyProfile, KeyPurpose};
 use cryptoki_sys::*;
@@ -10,7 +12,7 @@ use super::mechanisms;
 use crate::error::{Error, Result};
 
 /// One object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Object {
     attributes: Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)>,
     /// Attributes that exist on the card but never leave it.
@@ -19,6 +21,8 @@ pub(crate) struct Object {
     pub(crate) private: bool,
     /// For a private key: its data.
     pub(crate) private_key: Option<&'static KeyProfile>,
+    /// For a public key: the data of its other half.
+    pub(crate) public_key: Option<&'static KeyProfile>,
 }
 
 impl Object {
@@ -34,6 +38,22 @@ impl Object {
     /// Whether an attribute has this value; the test of C_FindObjects (clause 5.7.7).
     pub(crate) fn matches(&self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> bool {
         self.value(kind).is_ok_and(|own| own == value)
+    }
+
+    /// Whether a flag is set.
+    pub(crate) fn is(&self, flag: CK_ATTRIBUTE_TYPE) -> bool {
+        self.matches(flag, &[CK_TRUE])
+    }
+
+    /// Gives an attribute of a copy another value.
+    pub(crate) fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        self.attributes.retain(|(known, _)| *known != kind);
+        self.bytes(kind, value);
+    }
+
+    /// Bytes of all values that can be read.
+    pub(crate) fn size(&self) -> usize {
+        self.attributes.iter().map(|(_, value)| value.len()).sum()
     }
 
     /// Tells clients that certificates and public keys can be read without login (PKCS#11 profiles v3.1 clause 3.5);
@@ -62,6 +82,7 @@ impl Object {
 
     fn public_key(key: &CardKey, certificate: &Certificate<'_>) -> Object {
         let mut object = Object::common(CKO_PUBLIC_KEY, &key.profile.label, "public key");
+        object.public_key = Some(key.profile);
         object.key(key, certificate);
         let signs = key.profile.purpose != KeyPurpose::Encryption;
         let encrypts = !signs && matches!(certificate.key, PublicKey::Rsa { .. });
@@ -86,8 +107,9 @@ impl Object {
             PublicKey::Rsa { .. } => RSA_SECRETS,
         };
         let mechanisms = mechanisms::offered(&[key.profile], offer.raw_only);
-        object.flag(CKA_SIGN, !mechanisms.is_empty());
-        for kind in [CKA_SIGN_RECOVER, CKA_DECRYPT, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED, CKA_EXTRACTABLE] {
+        object.flag(CKA_SIGN, !key.profile.schemes.is_empty());
+        object.flag(CKA_DECRYPT, key.profile.deciphers.is_some());
+        for kind in [CKA_SIGN_RECOVER, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED, CKA_EXTRACTABLE] {
             object.flag(kind, false);
         }
         for kind in [CKA_SENSITIVE, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE] {
@@ -128,13 +150,20 @@ impl Object {
 
     /// What every object has (clause 4.4). The card is read-only.
     fn common(class: CK_OBJECT_CLASS, label: &str, part: &str) -> Object {
-        let mut object = Object { attributes: Vec::new(), secrets: &[], private: false, private_key: None };
+        let mut object = Object {
+            attributes: Vec::new(),
+            secrets: &[],
+            private: false,
+            private_key: None,
+            public_key: None,
+        };
         object.number(CKA_CLASS, class);
         object.bytes(CKA_LABEL, label.as_bytes());
         object.bytes(CKA_UNIQUE_ID, format!("{label} {part}").as_bytes());
         object.flag(CKA_TOKEN, true);
         object.flag(CKA_PRIVATE, class == CKO_PRIVATE_KEY);
-        for kind in [CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE] {
+        object.flag(CKA_COPYABLE, class != CKO_PROFILE);
+        for kind in [CKA_MODIFIABLE, CKA_DESTROYABLE] {
             object.flag(kind, false);
         }
         object
@@ -167,7 +196,7 @@ pub(crate) struct Offer {
 
 /// The objects of one application's token. A key whose certificate cannot be read is left out: nothing could be told
 /// about it.
-pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) -> Vec<Object> {
+pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) -> Vec<Arc<Object>> {
     let mut objects = vec![Object::profile()];
     for key in keys.iter().filter(|key| key.application == application) {
         match Certificate::parse(&key.certificate) {
@@ -179,7 +208,7 @@ pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) 
             Err(error) => tracing::warn!(key = key.profile.label, %error, "certificate left out"),
         }
     }
-    objects
+    objects.into_iter().map(Arc::new).collect()
 }
 
 fn bit_length(number: &[u8]) -> CK_ULONG {
@@ -275,10 +304,12 @@ mod tests {
     }
 
     #[test]
-    fn encryption_keys_do_not_sign() {
+    fn encryption_keys_decipher_and_do_not_sign() {
         let key = card_key("C.HP.ENC.E384", include_bytes!("../../testdata/secp384r1.der"));
         let objects = objects(&[key], Application::Esign, OFFER);
         assert_eq!(objects[3].value(CKA_SIGN).unwrap(), [CK_FALSE]);
-        assert!(objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap().is_empty());
+        assert_eq!(objects[3].value(CKA_DECRYPT).unwrap(), [CK_TRUE]);
+        let allowed = objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap();
+        assert_eq!(allowed, mechanisms::CKM_HPC_ELC_DECIPHER.to_ne_bytes());
     }
 }

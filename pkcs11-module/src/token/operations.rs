@@ -2,8 +2,11 @@
 
 use cryptoki_sys::*;
 
+use super::decrypt::DecryptOperation;
 use super::digest::DigestOperation;
+use super::objects::Object;
 use super::sign::SignOperation;
+use super::verify::VerifyOperation;
 use super::{Module, lock};
 use crate::error::{Error, Result};
 
@@ -13,10 +16,12 @@ pub(super) struct Operations {
     /// Handles found and not yet handed out, last first.
     pub(super) find: Option<Vec<CK_OBJECT_HANDLE>>,
     pub(super) sign: Option<SignOperation>,
+    pub(super) verify: Option<VerifyOperation>,
+    pub(super) decrypt: Option<DecryptOperation>,
     pub(super) digest: Option<DigestOperation>,
 }
 
-/// One condition of a search.
+/// One attribute of a template: a condition of a search, or a value to set.
 pub(crate) struct Condition<'a> {
     /// CKA_...
     pub(crate) kind: CK_ATTRIBUTE_TYPE,
@@ -32,10 +37,17 @@ impl Module {
         if operations.find.is_some() {
             return Err(Error::OperationActive);
         }
-        let mut found = session.slot.reader.visible(session.slot.application, |handle, object| {
-            let fits = template.iter().all(|condition| object.matches(condition.kind, condition.value));
-            fits.then_some(handle)
-        })?;
+        let fits = |object: &Object| {
+            template.iter().all(|condition| object.matches(condition.kind, condition.value))
+        };
+        let slot = &session.slot;
+        let mut found =
+            slot.reader.visible(slot.application, |handle, object| fits(object).then_some(handle))?;
+        let all = slot.reader.shows_private_objects(slot.application);
+        self.sessions.edit_copies(slot.id, |copies| {
+            let seen = copies.iter().filter(|(_, object)| (all || !object.private) && fits(object));
+            found.extend(seen.map(|(handle, _)| *handle));
+        });
         found.reverse();
         operations.find = Some(found);
         Ok(())
@@ -60,16 +72,25 @@ impl Module {
         lock(&session.operations).find.take().map(drop).ok_or(Error::OperationNotInitialised)
     }
 
+    /// C_GetOperationState: an operation of a card cannot be taken out of it. (clause 5.6.6)
+    pub(crate) fn operation_state(&self, handle: CK_SESSION_HANDLE) -> Result<()> {
+        let session = self.session(handle)?;
+        let operations = lock(&session.operations);
+        let active = operations.sign.is_some()
+            || operations.verify.is_some()
+            || operations.decrypt.is_some()
+            || operations.digest.is_some();
+        Err(if active { Error::StateUnsaveable } else { Error::OperationNotInitialised })
+    }
+
     /// C_GetAttributeValue: hands the object to `read`.
     pub(crate) fn with_object<T>(
         &self,
         handle: CK_SESSION_HANDLE,
         object: CK_OBJECT_HANDLE,
-        read: impl FnOnce(&super::objects::Object) -> Result<T>,
+        read: impl FnOnce(&Object) -> Result<T>,
     ) -> Result<T> {
         let session = self.session(handle)?;
-        let (token, index, visible) = session.slot.reader.locate(session.slot.application, object)?;
-        let object = token.objects.get(index).filter(|_| visible).ok_or(Error::ObjectHandleInvalid)?;
-        read(object)
+        read(&*self.object(&session, object)?)
     }
 }

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use card::hpc::{CardError, Hpc, OpenError};
 use card::pin::Pin;
-use card::profile::{Application, PinProfile, SignatureScheme};
+use card::profile::{Application, DecipherScheme, PinProfile, SignatureScheme};
 use card::transport::{CardPresence, ReaderState, Transport};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
+use zeroize::Zeroizing;
 
 use super::lock;
 use super::login::{LoginState, OnCard};
@@ -131,6 +132,11 @@ impl Reader {
         Ok((token, index, !private || slot.login.shows_private_objects()))
     }
 
+    /// Whether private objects can be seen now.
+    pub(crate) fn shows_private_objects(&self, application: Application) -> bool {
+        lock(&self.view).slot(application).is_ok_and(|slot| slot.login.shows_private_objects())
+    }
+
     /// Whether a user login makes sense now.
     pub(crate) fn check_user_login(&self, application: Application) -> Result<()> {
         lock(&self.view).slot(application)?.login.check_user_login()
@@ -211,14 +217,34 @@ impl Reader {
         key: u8,
         (scheme, input): (SignatureScheme, &[u8]),
     ) -> Result<Vec<u8>> {
+        self.use_key((application, generation, session), |hpc| hpc.sign(key, scheme, input))
+    }
+
+    /// Deciphers, with the same right as a signature.
+    pub(crate) fn decipher(
+        &self,
+        application: Application,
+        generation: u64,
+        session: CK_SESSION_HANDLE,
+        key: u8,
+        (scheme, cryptogram): (DecipherScheme, &[u8]),
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.use_key((application, generation, session), |hpc| hpc.decipher(key, scheme, cryptogram))
+    }
+
+    fn use_key<T>(
+        &self,
+        (application, generation, session): (Application, u64, CK_SESSION_HANDLE),
+        task: impl FnOnce(&mut Hpc) -> std::result::Result<T, CardError>,
+    ) -> Result<T> {
         let mut link = self.link()?;
         let on_card = self.slot(application, generation, |slot| slot.login.spend(session))??;
-        let signature = self.work(&mut link, generation, |hpc| hpc.sign(key, scheme, input));
-        if matches!(signature, Err(Error::Card(CardError::NotLoggedIn))) {
+        let result = self.work(&mut link, generation, task);
+        if matches!(result, Err(Error::Card(CardError::NotLoggedIn))) {
             self.slot(application, generation, |slot| slot.login.lost()).ok();
         }
         self.end_on_card(&mut link, application, on_card);
-        signature
+        result
     }
 
     /// Ends all logins and lets go of the card. A call that hangs in the card is not waited for endlessly; its

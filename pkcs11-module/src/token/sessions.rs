@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use cryptoki_sys::*;
 
+use super::copies::Copy;
 use super::login::LoginState;
+use super::objects::Object;
 use super::operations::Operations;
 use super::slots::SlotRef;
 use super::{Module, lock};
@@ -24,8 +26,10 @@ pub(crate) struct Session {
     pub(super) slot: SlotRef,
     /// The card it was opened for.
     pub(super) generation: u64,
-    read_write: bool,
+    pub(super) read_write: bool,
     pub(super) operations: Mutex<Operations>,
+    /// Session objects it has made.
+    pub(super) copies: Mutex<Vec<Copy>>,
 }
 
 impl Sessions {
@@ -34,6 +38,23 @@ impl Sessions {
         let open = lock(&self.open);
         let of_slot = open.values().filter(|session| session.slot.id == slot && session.valid());
         of_slot.fold((0, 0), |(all, rw), session| (all + 1, rw + CK_ULONG::from(session.read_write)))
+    }
+
+    /// The session object with this handle, if it is one of this slot.
+    pub(super) fn copy(&self, slot: CK_SLOT_ID, handle: CK_OBJECT_HANDLE) -> Option<Arc<Object>> {
+        let mut found = None;
+        self.edit_copies(slot, |copies| {
+            let here = copies.iter().find(|(known, _)| *known == handle);
+            found = found.take().or_else(|| here.map(|(_, object)| object.clone()));
+        });
+        found
+    }
+
+    /// Goes through the session objects of a slot, session by session.
+    pub(super) fn edit_copies(&self, slot: CK_SLOT_ID, mut edit: impl FnMut(&mut Vec<Copy>)) {
+        let open = lock(&self.open);
+        let of_slot = open.values().filter(|session| session.slot.id == slot && session.valid());
+        of_slot.for_each(|session| edit(&mut lock(&session.copies)));
     }
 
     /// Forgets all.
@@ -75,8 +96,14 @@ impl Module {
         }
         self.sessions.remove_where(|session| !session.valid());
         let handle = new_handle();
-        let session =
-            Session { handle, slot, generation: view.generation, read_write, operations: Mutex::default() };
+        let session = Session {
+            handle,
+            slot,
+            generation: view.generation,
+            read_write,
+            operations: Mutex::default(),
+            copies: Mutex::default(),
+        };
         lock(&self.sessions.open).insert(handle, Arc::new(session));
         Ok(handle)
     }
@@ -150,6 +177,12 @@ impl Module {
         }
         if flags & CKF_DIGEST != 0 {
             operations.digest = None;
+        }
+        if flags & CKF_VERIFY != 0 {
+            operations.verify = None;
+        }
+        if flags & CKF_DECRYPT != 0 {
+            operations.decrypt = None;
         }
         if flags & CKF_SIGN != 0 && operations.sign.take().is_some() {
             session.operation_ended()?;
@@ -229,6 +262,7 @@ impl Module {
         if slot.reader.login_state(slot.application) == LoginState::Nobody {
             return Err(Error::UserNotLoggedIn);
         }
+        self.sessions.edit_copies(slot.id, |copies| copies.retain(|(_, object)| !object.private));
         session.logout()
     }
 

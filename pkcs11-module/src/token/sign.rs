@@ -5,7 +5,9 @@
 
 use card::profile::KeyProfile;
 use cryptoki_sys::*;
+use zeroize::Zeroizing;
 
+use super::handles::Key;
 use super::mechanisms::{Input, Mechanism};
 use super::operations::Operations;
 use super::sessions::Session;
@@ -25,10 +27,12 @@ pub(super) struct SignOperation {
 /// The caller's room for an output, or `None` for a question about its length.
 pub(crate) type Room = Option<CK_ULONG>;
 
-/// A signature or digest, or its length for a caller without room.
+/// What an operation yields, or its length for a caller without room.
 pub(crate) enum Output {
     Length(usize),
     Bytes(Vec<u8>),
+    /// A deciphered message.
+    Secret(Zeroizing<Vec<u8>>),
 }
 
 impl Output {
@@ -52,18 +56,9 @@ impl Module {
         if operations.sign.is_some() {
             return Err(Error::OperationActive);
         }
-        let located = session.slot.reader.locate(session.slot.application, key);
-        let (token, index, visible) = located.map_err(|_| Error::KeyHandleInvalid)?;
-        let object = token.objects.get(index).ok_or(Error::KeyHandleInvalid)?;
-        let key =
-            object.private_key.ok_or(match object.matches(CKA_CLASS, &CKO_PUBLIC_KEY.to_ne_bytes()) {
-                true => Error::KeyFunctionNotPermitted,
-                false => Error::KeyHandleInvalid,
-            })?;
-        if !visible {
-            return Err(Error::UserNotLoggedIn);
-        }
+        let Key { profile: key, object } = self.private_key(&session, key)?;
         let (kind, parameter) = mechanism;
+        let token = session.slot.reader.token(session.slot.application)?.token;
         token.check_offered(kind).or_else(|error| known_type_mismatch(kind, key, error))?;
         let mechanism = Mechanism::parse(kind, parameter)?;
         mechanism.check_key(key)?;
@@ -72,7 +67,7 @@ impl Module {
             mechanism,
             input: mechanism.input(),
             multi_part: false,
-            always_authenticate: object.matches(CKA_ALWAYS_AUTHENTICATE, &[CK_TRUE]),
+            always_authenticate: object.is(CKA_ALWAYS_AUTHENTICATE),
         });
         Ok(())
     }
@@ -160,7 +155,7 @@ impl SignOperation {
 }
 
 /// A mechanism that exists but not on this slot is worth a precise answer when it is for the other kind of key.
-fn known_type_mismatch(kind: CK_MECHANISM_TYPE, key: &KeyProfile, error: Error) -> Result<()> {
+pub(super) fn known_type_mismatch(kind: CK_MECHANISM_TYPE, key: &KeyProfile, error: Error) -> Result<()> {
     match Mechanism::parse(kind, &[]).map(|mechanism| mechanism.check_key(key)) {
         Ok(Err(Error::KeyTypeInconsistent)) => Err(Error::KeyTypeInconsistent),
         _ => Err(error),

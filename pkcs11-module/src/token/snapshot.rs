@@ -32,7 +32,7 @@ pub(crate) struct Token {
     /// Lengths and tries of the PIN.
     pub(crate) pin: &'static PinProfile,
     /// In a fixed order.
-    pub(crate) objects: Vec<Object>,
+    pub(crate) objects: Vec<Arc<Object>>,
     /// What C_GetMechanismList says.
     pub(crate) mechanisms: Vec<CK_MECHANISM_TYPE>,
     keys: Vec<&'static KeyProfile>,

@@ -156,7 +156,7 @@ impl Slot {
 }
 
 /// Unique in the process, so that a handle of another slot or an earlier card is never valid by accident.
-fn new_handle() -> CK_OBJECT_HANDLE {
+pub(super) fn new_handle() -> CK_OBJECT_HANDLE {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed) as CK_OBJECT_HANDLE
 }
