@@ -205,6 +205,8 @@ fn open_rv(error: &OpenError) -> CK_RV {
         OpenError::Foreign => CKR_TOKEN_NOT_RECOGNIZED,
         OpenError::Malformed { .. } | OpenError::Status { .. } => CKR_DEVICE_ERROR,
         OpenError::Transport(TransportError::NoCard | TransportError::Removed) => CKR_TOKEN_NOT_PRESENT,
+        // Nobody was logged in yet.
+        OpenError::Transport(TransportError::Reset) => CKR_DEVICE_ERROR,
         OpenError::Transport(error) => transport_rv(error),
     }
 }

@@ -88,11 +88,12 @@ fn read_certificate(
 ) -> Result<Option<Vec<u8>>, OpenError> {
     let mut content = match file::read(transport, key.certificate_sfid, length, tlv::total_len) {
         Ok(content) => content,
-        Err(FileError::Status(status)) => {
+        Err(FileError::Status(status)) if is_absence(status) => {
             *complete &= matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::OFFSET);
             tracing::debug!(key = key.label, %status, "no certificate");
             return Ok(None);
         }
+        Err(FileError::Status(status)) => return Err(OpenError::Status { command: "READ BINARY", status }),
         Err(FileError::Transport(error)) => return Err(error.into()),
     };
     match tlv::total_len(&content) {
@@ -106,6 +107,21 @@ fn read_certificate(
             Ok(None)
         }
     }
+}
+
+/// Not there, empty, protected or switched off: such a file costs its key only. Every other word is a failure of the
+/// card, which must not look like a card with fewer keys.
+fn is_absence(status: StatusWord) -> bool {
+    matches!(
+        status,
+        StatusWord::FILE_NOT_FOUND
+            | StatusWord::OFFSET
+            | StatusWord::SECURITY_STATUS
+            | StatusWord::DEACTIVATED
+            | StatusWord::TERMINATED
+            | StatusWord::COMMAND_INCOMPATIBLE
+            | StatusWord::CONDITIONS
+    )
 }
 
 const DER_SEQUENCE: u8 = 0x30;

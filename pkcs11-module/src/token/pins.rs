@@ -6,7 +6,7 @@ use card::pin::Pin;
 use card::profile::Application;
 
 use super::login::{LoginState, OnCard};
-use super::reader::{Link, Reader};
+use super::reader::{Link, Reader, after_secret};
 use super::snapshot::name;
 use crate::error::{Error, Result};
 
@@ -39,7 +39,7 @@ impl Reader {
             self.slot(application, generation, |slot| slot.login.lost()).ok();
         }
         tracing::info!(token = name(application), done = changed.is_ok(), "change of the PIN");
-        changed
+        changed.map_err(after_secret)
     }
 
     /// C_InitPIN: the officer's PUK sets this PIN. Where the card's PUK sets none, it gives the old PIN its tries back,
@@ -59,7 +59,7 @@ impl Reader {
         let unblocked = self.work(&mut link, generation, |hpc| hpc.unblock_pin(application, &puk, new));
         self.note_pin_state(&link, application);
         tracing::info!(token = name(application), done = unblocked.is_ok(), "PUK used");
-        unblocked?;
+        unblocked.map_err(after_secret)?;
         match &pin {
             Some(old) if !rules.puk_sets_pin => {
                 let confirmed = self.verify(&mut link, generation, application, old);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use card::hpc::{CardError, Hpc, OpenError};
 use card::pin::Pin;
 use card::profile::{Application, DecipherScheme, PinProfile, SignatureScheme};
-use card::transport::{CardPresence, ReaderState, Transport};
+use card::transport::{CardPresence, ReaderState, Transport, TransportError};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
 use zeroize::Zeroizing;
 
@@ -289,7 +289,7 @@ impl Reader {
     ) -> Result<()> {
         let result = self.work(link, generation, |hpc| hpc.verify_pin(application, pin));
         self.note_pin_state(link, application);
-        result
+        result.map_err(after_secret)
     }
 
     /// Takes over what the card has said about the PIN.
@@ -341,7 +341,12 @@ impl Reader {
             (view.name.clone().ok_or(Error::TokenNotPresent)?, view.generation)
         };
         *link = None;
-        let opened = self.source.connect(&name).map_err(OpenError::from).and_then(|card| self.open(card));
+        let open = || self.source.connect(&name).map_err(OpenError::from).and_then(|card| self.open(card));
+        let opened = match open() {
+            // Nothing but reading was interrupted.
+            Err(OpenError::Transport(TransportError::Reset)) => open(),
+            result => result,
+        };
         let mut view = lock(&self.view);
         if view.generation != generation {
             return Err(Error::TokenNotPresent);
@@ -401,4 +406,13 @@ impl Reader {
 fn issuer_only(iccsn: &str) -> String {
     let (issuer, card) = iccsn.split_at_checked(10).unwrap_or_default();
     format!("{issuer}{}", "*".repeat(card.len()))
+}
+
+/// A PIN was on its way when the card was reset: whether it was compared is unknown. That is the device's failure; that
+/// nobody is logged in is no news to a caller who was about to.
+pub(super) fn after_secret(error: Error) -> Error {
+    match error {
+        Error::Card(CardError::Reset) => Error::Transport(TransportError::NotTransacted),
+        error => error,
+    }
 }

@@ -23,7 +23,7 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
-use cryptoki_sys::CK_FUNCTION_LIST_3_2;
+use cryptoki_sys::{CK_C_INITIALIZE_ARGS, CK_FUNCTION_LIST_3_2};
 use tempfile::TempDir;
 
 use crate::module::Installed;
@@ -75,6 +75,13 @@ impl Bench {
         self.reader.insert(card);
     }
 
+    /// Takes the card out, if it is still there, and puts it back.
+    pub(crate) fn reinsert(&self) {
+        drop(self.reader.eject());
+        let directory = self.cards.last().unwrap();
+        self.reader.insert(Card::new(open(directory.path())));
+    }
+
     /// Issues a card.
     pub(crate) fn issue(&mut self, card: NewCard) -> Card {
         let directory = tempfile::tempdir().unwrap();
@@ -87,6 +94,11 @@ impl Bench {
     /// The functions of the same module as a C program sees them.
     pub(crate) fn functions(&self) -> CK_FUNCTION_LIST_3_2 {
         self.installed.load().functions()
+    }
+
+    /// Arguments for C_Initialize of the same module with the same configuration.
+    pub(crate) fn initialize_args(&self) -> CK_C_INITIALIZE_ARGS {
+        self.installed.initialize_args()
     }
 
     /// The first slot of the reader.

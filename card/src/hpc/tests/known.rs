@@ -63,7 +63,7 @@ fn what_cannot_be_of_this_card_costs_nothing() {
 
 #[test]
 fn what_was_read_badly_is_not_remembered() {
-    for (answer, remembered) in [("6A82", true), ("6B00", true), ("6F00", false), ("6982", false)] {
+    for (answer, remembered) in [("6A82", true), ("6B00", true), ("6982", false)] {
         let script = identified()
             .on("00A4040C0DF04850433338342E455349474E", "9000")
             .on("00B08600000000", &format!("{CERTIFICATE}9000"))
@@ -74,6 +74,18 @@ fn what_was_read_badly_is_not_remembered() {
         assert_eq!(hpc.to_remember().is_some(), remembered, "{answer}");
         done(hpc, &log, more());
     }
+}
+
+#[test]
+fn a_card_that_fails_is_no_card_with_fewer_keys() {
+    let script = identified()
+        .on("00A4040C0DF04850433338342E455349474E", "9000")
+        .on("00B08600000000", &format!("{CERTIFICATE}9000"))
+        .on("00B08100000000", "6F00");
+    let (transport, log) = script.start();
+    let failed = Hpc::open(transport).unwrap_err();
+    assert!(matches!(failed, OpenError::Status { status: StatusWord(0x6F00), .. }), "{failed:?}");
+    log.assert_finished();
 }
 
 fn after_the_serial_number() -> Script {
