@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "this module is the program's voice")]
 
 pub(crate) mod new;
+pub(crate) mod ocsp;
 pub(crate) mod run;
 pub(crate) mod show;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     New(Box<new::New>),
     /// Plug card images into readers until interrupted.
     Run(run::Run),
+    /// Answer OCSP requests for the certificates of a test authority until interrupted.
+    Ocsp(ocsp::Ocsp),
     /// Show what is in a card image: PIN states, counters, keys, files.
     Show(show::Show),
 }

@@ -12,6 +12,7 @@ mod image;
 mod insurance;
 mod issue;
 mod layout;
+pub mod ocsp;
 mod os;
 mod pki;
 mod profile;

@@ -5,6 +5,8 @@
 mod authority;
 mod extensions;
 mod profession;
+mod responder;
+pub(crate) mod status;
 mod subject;
 
 use thiserror::Error;

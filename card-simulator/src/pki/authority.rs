@@ -36,14 +36,15 @@ pub(crate) struct Authority {
     _lock: File,
 }
 
-struct Root {
-    key: PrivateKey,
-    certificate: Certificate,
+/// A key and its certificate.
+pub(super) struct Root {
+    pub(super) key: PrivateKey,
+    pub(super) certificate: Certificate,
 }
 
 /// Kinds of roots: a certificate is signed by a root with the same kind of key.
 #[derive(Clone, Copy, PartialEq)]
-enum RootKind {
+pub(super) enum RootKind {
     Brainpool,
     P384,
     Rsa,
@@ -71,16 +72,28 @@ impl Authority {
         subject: Name,
         extensions: Vec<Extension>,
     ) -> Result<Vec<u8>, PkiError> {
-        let root = self.root(RootKind::of(key))?;
+        let certificate = self.certify(RootKind::of(key), key, subject, extensions)?;
+        self.remember(&certificate)?;
+        Ok(certificate.to_der()?)
+    }
+
+    /// A certificate for this key, signed by the root of this kind.
+    pub(super) fn certify(
+        &self,
+        kind: RootKind,
+        key: &PrivateKey,
+        subject: Name,
+        extensions: Vec<Extension>,
+    ) -> Result<Certificate, PkiError> {
+        let root = self.root(kind)?;
         let issuer = root.certificate.tbs_certificate().subject().clone();
-        let shape = Shape { issuer, subject, extensions };
-        Ok(build(shape, key, &root.key, CARD_DAYS)?.to_der()?)
+        build(Shape { issuer, subject, extensions }, key, &root.key, CARD_DAYS)
     }
 
     /// All roots there are so far, PEM.
     pub(crate) fn anchors(&self) -> Result<String, PkiError> {
         let mut text = String::new();
-        for kind in [RootKind::Brainpool, RootKind::P384, RootKind::Rsa] {
+        for kind in RootKind::ALL {
             let path = self.path(kind, "pem");
             if path.exists() {
                 text += &std::fs::read_to_string(&path).map_err(|source| PkiError::Io { path, source })?;
@@ -89,7 +102,11 @@ impl Authority {
         Ok(text)
     }
 
-    fn root(&self, kind: RootKind) -> Result<Root, PkiError> {
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn root(&self, kind: RootKind) -> Result<Root, PkiError> {
         let (key_path, certificate_path) = (self.path(kind, "key.pem"), self.path(kind, "pem"));
         if certificate_path.exists() {
             return load(&key_path, &certificate_path);
@@ -102,21 +119,34 @@ impl Authority {
         let extensions = extensions::authority_extensions(&name)?;
         let shape = Shape { issuer: name.clone(), subject: name, extensions };
         let certificate = build(shape, &key, &key, AUTHORITY_DAYS)?;
-        let der = key.to_der()?;
-        let key_pem = der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
-            .map_err(|error| PkiError::Encoding(error.to_string()))?;
-        write(&key_path, key_pem.as_bytes(), 0o600)?;
-        write(&certificate_path, certificate.to_pem(LineEnding::LF)?.as_bytes(), 0o644)?;
+        self.save(&key_path, &key, &certificate_path, &certificate)?;
         write(&self.directory.join("ca.pem"), self.anchors()?.as_bytes(), 0o644)?;
         Ok(Root { key, certificate })
     }
 
-    fn path(&self, kind: RootKind, extension: &str) -> PathBuf {
+    /// Writes a key, readable by its owner only, and its certificate, both PEM.
+    pub(super) fn save(
+        &self,
+        key_path: &Path,
+        key: &PrivateKey,
+        path: &Path,
+        certificate: &Certificate,
+    ) -> Result<(), PkiError> {
+        let der = key.to_der()?;
+        let key_pem = der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
+            .map_err(|error| PkiError::Encoding(error.to_string()))?;
+        write(key_path, key_pem.as_bytes(), 0o600)?;
+        write(path, certificate.to_pem(LineEnding::LF)?.as_bytes(), 0o644)
+    }
+
+    pub(super) fn path(&self, kind: RootKind, extension: &str) -> PathBuf {
         self.directory.join(format!("{}.{extension}", kind.file_name()))
     }
 }
 
 impl RootKind {
+    pub(super) const ALL: [RootKind; 3] = [RootKind::Brainpool, RootKind::P384, RootKind::Rsa];
+
     fn of(key: &PrivateKey) -> RootKind {
         match key {
             PrivateKey::Brainpool(_) => RootKind::Brainpool,
@@ -200,10 +230,11 @@ fn build(shape: Shape, key: &PrivateKey, signer: &PrivateKey, days: u32) -> Resu
     })
 }
 
-fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|source| PkiError::Io { path: path.to_path_buf(), source })
-    };
+pub(super) fn read(path: &Path) -> Result<String, PkiError> {
+    std::fs::read_to_string(path).map_err(|source| PkiError::Io { path: path.to_path_buf(), source })
+}
+
+pub(super) fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
     let (_, der) =
         der::pem::decode_vec(read(key)?.as_bytes()).map_err(|_| PkiError::Key(key.to_path_buf()))?;
     let der = zeroize::Zeroizing::new(der);
@@ -215,7 +246,7 @@ fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
     if root.key.public_der()? == certified { Ok(root) } else { Err(PkiError::Key(key.to_path_buf())) }
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PkiError> {
+pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PkiError> {
     let mut options = OpenOptions::new();
     let opened = options.create(true).truncate(true).write(true).mode(mode).open(path);
     opened
