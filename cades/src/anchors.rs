@@ -3,13 +3,41 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
+use time::OffsetDateTime;
 
 use crate::certificate::Certificate;
 
 /// Issuer certificates trusted as they are: roots or intermediates. Nothing above an anchor is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct TrustAnchors {
-    certificates: Vec<Certificate>,
+    anchors: Vec<Anchor>,
+    responders: Vec<Certificate>,
+}
+
+/// An issuer and what a trusted list says of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Anchor {
+    pub(crate) certificate: Certificate,
+    pub(crate) standing: Standing,
+}
+
+/// What a trusted list (ETSI TS 119 612) says of an issuer. The default is that of an anchor from a file of
+/// its own: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it issues qualified certificates; `None` if nobody said.
+    pub qualified: Option<bool>,
+    /// From when on it was granted (`true`) or withdrawn (`false`), in any order. Empty: always granted.
+    pub history: Vec<(OffsetDateTime, bool)>,
+}
+
+impl Standing {
+    /// Was the service granted at that time? Before its first entry it was not.
+    pub fn is_granted_at(&self, instant: OffsetDateTime) -> bool {
+        let begun = self.history.iter().filter(|(since, _)| *since <= instant);
+        let latest = begun.max_by_key(|(since, _)| *since);
+        self.history.is_empty() || latest.is_some_and(|(_, granted)| *granted)
+    }
 }
 
 /// Why a set of anchors could not be read.
@@ -37,12 +65,12 @@ impl TrustAnchors {
         let mut anchors = TrustAnchors::default();
         let mut rest = pem;
         while let Some(block) = next_block(&mut rest) {
-            let position = anchors.certificates.len() + 1;
+            let position = anchors.anchors.len() + 1;
             let der = decode(block)
                 .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })?;
             anchors.add(&der)?;
         }
-        if anchors.certificates.is_empty() { Err(AnchorError::Empty) } else { Ok(anchors) }
+        if anchors.is_empty() { Err(AnchorError::Empty) } else { Ok(anchors) }
     }
 
     /// Adds one certificate (DER).
@@ -50,27 +78,58 @@ impl TrustAnchors {
     /// # Errors
     /// [`AnchorError::Certificate`] when it cannot be read.
     pub fn add(&mut self, certificate: &[u8]) -> Result<(), AnchorError> {
-        let position = self.certificates.len() + 1;
-        let certificate = Certificate::from_der(certificate)
-            .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })?;
-        self.certificates.push(certificate);
+        self.add_listed(certificate, Standing::default())
+    }
+
+    /// Adds one certificate (DER) of which a trusted list said something.
+    ///
+    /// # Errors
+    /// [`AnchorError::Certificate`] when it cannot be read.
+    pub fn add_listed(&mut self, certificate: &[u8], standing: Standing) -> Result<(), AnchorError> {
+        let certificate = read(certificate, self.anchors.len() + 1)?;
+        self.anchors.push(Anchor { certificate, standing });
         Ok(())
+    }
+
+    /// Adds the certificate (DER) of an OCSP responder that may speak for every issuer.
+    ///
+    /// # Errors
+    /// [`AnchorError::Certificate`] when it cannot be read.
+    pub fn add_responder(&mut self, certificate: &[u8]) -> Result<(), AnchorError> {
+        let certificate = read(certificate, self.responders.len() + 1)?;
+        self.responders.push(certificate);
+        Ok(())
+    }
+
+    /// Adds everything another set holds.
+    pub fn extend(&mut self, other: TrustAnchors) {
+        self.anchors.extend(other.anchors);
+        self.responders.extend(other.responders);
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.certificates.len()
+        self.anchors.len()
     }
 
     /// Are there none?
     pub fn is_empty(&self) -> bool {
-        self.certificates.is_empty()
+        self.anchors.is_empty()
     }
 
     /// The anchors whose subject is this Name (DER).
-    pub(crate) fn named<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = &'a Certificate> {
-        self.certificates.iter().filter(move |anchor| anchor.subject == subject)
+    pub(crate) fn named<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = &'a Anchor> {
+        self.anchors.iter().filter(move |anchor| anchor.certificate.subject == subject)
     }
+
+    pub(crate) fn responders(&self) -> impl Iterator<Item = &Certificate> {
+        self.responders.iter()
+    }
+}
+
+fn read(certificate: &[u8], position: usize) -> Result<Certificate, AnchorError> {
+    Certificate::from_der(certificate)
+        .map_err(|error| AnchorError::Certificate { position, reason: error.to_string() })
 }
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";

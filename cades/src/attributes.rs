@@ -1,13 +1,14 @@
 //! The signed attributes of a signature that is read.
 
 use der::Decode;
-use der::asn1::{GeneralizedTime, UtcTime};
+use der::asn1::UtcTime;
 use sha1::Sha1;
 use sha2::Digest;
 use time::OffsetDateTime;
 
 use crate::certificate::Certificate;
 use crate::finding::{Finding, FindingCode};
+use crate::moment;
 use crate::oid::{self, Oid};
 use crate::scheme::{Hash, SignatureScheme};
 use crate::tlv::{Element, TlvError, tag};
@@ -158,19 +159,19 @@ fn body<'a>(
 
 /// signing-time: UTCTime through 2049 (RFC 5652 clause 11.3); anything else is read, but named.
 fn read_time(value: Element<'_>, findings: &mut Vec<Finding>) -> Option<OffsetDateTime> {
-    let since_epoch = match value.tag {
-        tag::UTC_TIME => UtcTime::from_der(value.raw).map(|time| time.to_unix_duration()),
+    let instant = match value.tag {
+        tag::UTC_TIME => {
+            UtcTime::from_der(value.raw).ok().and_then(|time| moment::since_epoch(time.to_unix_duration()))
+        }
         tag::GENERALIZED_TIME => {
             findings.push(FindingCode::SigningTimeNotUtcTime.finding());
-            GeneralizedTime::from_der(value.raw).map(|time| time.to_unix_duration())
+            moment::generalized(value)
         }
         other => {
             findings.push(FindingCode::AttributeMalformed.with(format!("signing-time has tag {other:02x}")));
             return None;
         }
     };
-    let seconds = since_epoch.ok().and_then(|duration| i64::try_from(duration.as_secs()).ok());
-    let instant = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     if instant.is_none() {
         findings.push(FindingCode::AttributeMalformed.with("signing-time cannot be read"));
     }

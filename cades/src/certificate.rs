@@ -10,10 +10,13 @@ use der::Decode;
 use der::asn1::{AnyRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use thiserror::Error;
 use time::OffsetDateTime;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BasicConstraints, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
+};
 use x509_cert::name::Name;
 
 use crate::key::{KeyError, PublicKey};
+use crate::moment;
 use crate::oid::{self, Oid};
 use crate::scheme::{SchemeError, SignatureScheme};
 use crate::tlv::{Element, TlvError, tag};
@@ -125,6 +128,23 @@ impl Certificate {
         PublicKey::from_spki(&self.public_key)
     }
 
+    /// Content of the subjectPublicKey BIT STRING: what OCSP hashes (RFC 6960 clause 4.1.1).
+    pub(crate) fn public_key_bits(&self) -> &[u8] {
+        let bits = Element::only(tag::SEQUENCE, &self.public_key).and_then(|spki| {
+            let mut fields = spki.elements();
+            fields.expect(tag::SEQUENCE)?;
+            fields.expect(tag::BIT_STRING)
+        });
+        bits.ok().and_then(|bits| bits.body.get(1..)).unwrap_or_default()
+    }
+
+    /// Purposes in the extension extKeyUsage; none when it is missing or damaged.
+    pub(crate) fn extended_key_usages(&self) -> Vec<Oid> {
+        let usages = self.extension(oid::EXTENDED_KEY_USAGE);
+        let usages = usages.and_then(|value| ExtendedKeyUsage::from_der(value).ok());
+        usages.map(|usages| usages.0).unwrap_or_default()
+    }
+
     /// Was this certificate signed with the key of `issuer`?
     pub(crate) fn is_signed_by(&self, issuer: &PublicKey) -> Result<bool, SchemeError> {
         let scheme = SignatureScheme::from_identifier(&self.signature_algorithm, None)?;
@@ -184,6 +204,5 @@ fn decode<'a, T: Decode<'a, Error = der::Error>>(
 }
 
 fn instant(time: x509_cert::time::Time) -> Result<OffsetDateTime, CertificateError> {
-    let seconds = i64::try_from(time.to_unix_duration().as_secs()).map_err(|_| CertificateError::Validity)?;
-    OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| CertificateError::Validity)
+    moment::since_epoch(time.to_unix_duration()).ok_or(CertificateError::Validity)
 }

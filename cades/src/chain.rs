@@ -2,14 +2,15 @@
 //!
 //! Chain model, as German qualified certificates prescribe it: the issuer must have been valid when it
 //! issued the certificate, the certificate must have been valid when the signature was made. Expiry since
-//! then changes nothing. The issuer is looked up among the anchors only, by name and authority key
+//! then changes nothing. A certificate that names the shell model wants its issuer valid at signing time, too. The issuer is looked up among the anchors only, by name and authority key
 //! identifier; certificates that a CMS brings along are never issuers.
 
 use time::OffsetDateTime;
 
-use crate::anchors::TrustAnchors;
+use crate::anchors::{Anchor, TrustAnchors};
 use crate::certificate::Certificate;
 use crate::oid;
+use crate::profession::ValidityModel;
 use crate::report::Chain;
 
 /// Checks `signer` against the anchors. `signing_time` is the time its validity is judged for.
@@ -18,7 +19,7 @@ pub(crate) fn check(signer: &Certificate, anchors: &TrustAnchors, signing_time: 
     if usage != Chain::Ok {
         return usage;
     }
-    let issued = issued(signer, anchors);
+    let issued = issued(signer, anchors, signing_time);
     if issued != Chain::Ok {
         return issued;
     }
@@ -46,11 +47,23 @@ fn usage(signer: &Certificate) -> Chain {
     strange.map_or(Chain::Ok, |found| Chain::UnknownCriticalExtension(found.oid.to_string()))
 }
 
+/// What the trusted lists say of the issuer's quality: the best of all anchors that issued the certificate.
+pub(crate) fn issuer_is_qualified(signer: &Certificate, anchors: &TrustAnchors) -> Option<bool> {
+    let issuers = anchors.named(&signer.issuer).filter(|anchor| signed_by(signer, &anchor.certificate));
+    issuers.filter_map(|anchor| anchor.standing.qualified).max()
+}
+
+/// Did the key of `issuer` sign this certificate?
+pub(crate) fn signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
+    let signed = issuer.public_key().ok().and_then(|key| certificate.is_signed_by(&key).ok());
+    certificate.issuer == issuer.subject && signed == Some(true)
+}
+
 /// The best answer of all anchors that bear the issuer's name: a renewed CA keeps its name.
-fn issued(signer: &Certificate, anchors: &TrustAnchors) -> Chain {
+fn issued(signer: &Certificate, anchors: &TrustAnchors, signing_time: OffsetDateTime) -> Chain {
     let mut answer = Chain::UnknownIssuer;
     for anchor in anchors.named(&signer.issuer) {
-        let this = issued_by(signer, anchor);
+        let this = issued_by(signer, anchor, signing_time);
         if this == Chain::Ok {
             return Chain::Ok;
         }
@@ -61,21 +74,27 @@ fn issued(signer: &Certificate, anchors: &TrustAnchors) -> Chain {
     answer
 }
 
-fn issued_by(signer: &Certificate, anchor: &Certificate) -> Chain {
-    if let (Some(wanted), Some(own)) = (&signer.authority_key_identifier, &anchor.subject_key_identifier)
+fn issued_by(signer: &Certificate, anchor: &Anchor, signing_time: OffsetDateTime) -> Chain {
+    let issuer = &anchor.certificate;
+    if let (Some(wanted), Some(own)) = (&signer.authority_key_identifier, &issuer.subject_key_identifier)
         && wanted != own
     {
         return Chain::IssuerKeyMismatch;
     }
-    if !may_issue(anchor) {
+    if !may_issue(issuer) {
         return Chain::IssuerNotCa;
     }
-    let signed = anchor.public_key().ok().and_then(|key| signer.is_signed_by(&key).ok());
-    if signed != Some(true) {
+    if !signed_by(signer, issuer) {
         return Chain::BadSignature;
     }
-    if !anchor.is_valid_at(signer.not_before) {
+    if !issuer.is_valid_at(signer.not_before) {
         return Chain::IssuerNotValidAtIssue;
+    }
+    if !anchor.standing.is_granted_at(signer.not_before) {
+        return Chain::IssuerWithdrawn;
+    }
+    if ValidityModel::of(signer) == ValidityModel::Shell && !issuer.is_valid_at(signing_time) {
+        return Chain::IssuerNotValidAtSigning;
     }
     Chain::Ok
 }

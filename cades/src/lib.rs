@@ -9,8 +9,8 @@
 //!   and reports mathematics, format and certificate chain separately. [`Report::judge`] draws one verdict
 //!   from the facts under the caller's [`Policy`].
 //!
-//! Revocation is not evaluated here yet: an embedded OCSP response is handed out as bytes, and the policy
-//! says what a signature is worth whose revocation nobody checked.
+//! * Revocation: [`ocsp`] makes requests and judges answers. [`verify`] judges the ones a CMS carries; what a
+//!   responder says now is asked by the caller, who puts it into [`Report::current_status`].
 
 mod algorithm;
 mod anchors;
@@ -21,6 +21,8 @@ mod chain;
 mod cms;
 mod finding;
 mod key;
+mod moment;
+pub mod ocsp;
 mod oid;
 mod policy;
 mod profession;
@@ -31,10 +33,11 @@ mod tlv;
 mod verify;
 
 pub use algorithm::{Algorithm, AlgorithmError, Curve};
-pub use anchors::{AnchorError, TrustAnchors};
+pub use anchors::{AnchorError, Standing, TrustAnchors};
 pub use ber::BerError;
 pub use finding::{Finding, FindingCode, Severity};
-pub use policy::{Judgement, Policy, Reason, Revocation, Verdict};
-pub use report::{Chain, Mathematics, Report, Signer};
+pub use policy::{Judgement, PRESCRIBERS, Policy, QUALIFIED_HBA, Reason, Revocation, Verdict};
+pub use profession::{ValidityModel, professions};
+pub use report::{Chain, CurrentStatus, EmbeddedStatus, Mathematics, Report, Signer};
 pub use sign::{BuildError, SigningRequest, Unsigned, prepare};
 pub use verify::{ParseError, verify};

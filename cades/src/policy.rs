@@ -2,32 +2,59 @@
 
 use std::fmt;
 
+use time::OffsetDateTime;
+
 use crate::finding::{FindingCode, Severity};
-use crate::report::{Chain, Report};
+use crate::ocsp::Status;
+use crate::report::{Chain, CurrentStatus, EmbeddedStatus, Report};
+
+/// Certificate policies of a physician's qualified certificate: C.HP.QES, and the physician card's before it.
+pub const QUALIFIED_HBA: &[&str] = &["1.2.276.0.76.4.72", "1.3.6.1.4.1.24796.1.10"];
+/// Who prescribes: physicians, dentists; psychotherapists of three kinds prescribe health apps.
+pub const PRESCRIBERS: &[&str] = &[
+    "1.2.276.0.76.4.30",
+    "1.2.276.0.76.4.31",
+    "1.2.276.0.76.4.45",
+    "1.2.276.0.76.4.46",
+    "1.2.276.0.76.4.47",
+];
 
 /// What a verifier demands beyond mathematics, format and chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// What a signature is worth whose revocation was not checked.
+    /// Which knowledge about revocation is demanded.
     pub revocation: Revocation,
-    /// Demand a qualified certificate: QcStatement QcCompliance (ETSI EN 319 412-5) and the key usage
-    /// nonRepudiation. Without both the verdict is [`Verdict::Invalid`].
+    /// Demand a qualified certificate: QcStatement QcCompliance (ETSI EN 319 412-5), the key usage
+    /// nonRepudiation, and no trusted list that calls the issuer one of other certificates.
     pub qualified: bool,
+    /// Demand one of these certificate policies. Empty: any.
+    pub certificate_policies: &'static [&'static str],
+    /// Demand one of these professions in the admission. Empty: any.
+    pub professions: &'static [&'static str],
 }
 
-/// How to judge a signature whose certificate status nobody asked for.
+/// Which knowledge about revocation is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
-    /// Not checked: no better than [`Verdict::Inconclusive`].
+    /// The state now. Embedded evidence alone is no better than [`Verdict::Inconclusive`], because a
+    /// revocation may be entered later with an earlier time.
     Required,
-    /// Not checked is accepted; the judgement still carries [`Reason::RevocationNotChecked`].
+    /// Embedded evidence of the signing time is believed, whatever the state is now; without it, the state now.
+    EmbeddedSuffices,
+    /// None: what is known counts, and not checked is accepted.
     NotRequired,
 }
 
-/// The default is strict: qualified certificates only, and nothing is VALID while revocation is unknown.
+/// The default is that of prescriptions, and strict: qualified certificates of prescribers only, and nothing
+/// is VALID while the state of the certificate is unknown.
 impl Default for Policy {
     fn default() -> Self {
-        Policy { revocation: Revocation::Required, qualified: true }
+        Policy {
+            revocation: Revocation::Required,
+            qualified: true,
+            certificate_policies: QUALIFIED_HBA,
+            professions: PRESCRIBERS,
+        }
     }
 }
 
@@ -74,8 +101,28 @@ pub enum Reason {
     Chain(Chain),
     /// The policy demands a qualified certificate and this is none.
     NotQualified,
-    /// Nobody asked whether the certificate was revoked.
+    /// The policy demands another kind of certificate.
+    CertificatePolicy,
+    /// The policy demands another profession.
+    Profession,
+    /// Revoked when the document was signed, or nobody knows when that was.
+    Revoked {
+        /// From when on.
+        at: OffsetDateTime,
+    },
+    /// Revoked since, and not when the document was signed.
+    RevokedLater {
+        /// From when on.
+        at: OffsetDateTime,
+    },
+    /// The responder does not know the certificate.
+    StatusUnknown,
+    /// Nobody asked whether the certificate is revoked now.
     RevocationNotChecked,
+    /// It was asked, and no believable answer came.
+    StatusUnavailable(String),
+    /// The embedded evidence counts for nothing.
+    EmbeddedUnusable(String),
 }
 
 impl fmt::Display for Reason {
@@ -86,45 +133,124 @@ impl fmt::Display for Reason {
             Reason::Format(code) => write!(f, "format: {code}"),
             Reason::Chain(chain) => write!(f, "certificate chain: {chain}"),
             Reason::NotQualified => f.write_str("the certificate is not one for qualified signatures"),
+            Reason::CertificatePolicy => f.write_str("the certificate is of another type than demanded"),
+            Reason::Profession => f.write_str("the signer's profession may not do this"),
+            Reason::Revoked { at } => write!(f, "the certificate was revoked at signing time, since {at}"),
+            Reason::RevokedLater { at } => write!(f, "the certificate was revoked after signing, at {at}"),
+            Reason::StatusUnknown => f.write_str("the OCSP responder does not know the certificate"),
             Reason::RevocationNotChecked => f.write_str("revocation not checked"),
+            Reason::StatusUnavailable(why) => write!(f, "the certificate's status was not to be had: {why}"),
+            Reason::EmbeddedUnusable(why) => write!(f, "the embedded evidence counts for nothing: {why}"),
         }
     }
 }
 
+type Noted = (Verdict, Reason);
+
 impl Report {
-    /// Draws the verdict: INVALID if mathematics, a mandatory rule of form, the chain or a demand of the
-    /// policy fails; INCONCLUSIVE if something is in doubt or revocation is demanded and was not checked;
-    /// VALID otherwise.
+    /// Draws the verdict: INVALID if mathematics, a mandatory rule of form, the chain, a demand of the policy
+    /// or the certificate's status fails; INCONCLUSIVE if something is in doubt or a demanded status could not
+    /// be had; VALID otherwise.
     pub fn judge(&self, policy: &Policy) -> Judgement {
-        let mut reasons = Vec::new();
-        let mut note = |verdict, reason| reasons.push((verdict, reason));
-        if !self.mathematics.content_digest {
-            note(Verdict::Invalid, Reason::ContentDigest);
-        }
-        if !self.mathematics.signature {
-            note(Verdict::Invalid, Reason::Signature);
-        }
-        for finding in &self.format {
-            match finding.severity {
-                Severity::Defect => note(Verdict::Invalid, Reason::Format(finding.code)),
-                Severity::Doubt => note(Verdict::Inconclusive, Reason::Format(finding.code)),
-                Severity::Remark => {}
-            }
-        }
-        if self.chain != Chain::Ok {
-            note(Verdict::Invalid, Reason::Chain(self.chain.clone()));
-        }
-        let qualified = self.signer.as_ref().is_some_and(|s| s.qc_compliance && s.non_repudiation);
-        if policy.qualified && !qualified {
-            note(Verdict::Invalid, Reason::NotQualified);
-        }
-        let unchecked = match policy.revocation {
-            Revocation::Required => Verdict::Inconclusive,
-            Revocation::NotRequired => Verdict::Valid,
-        };
-        note(unchecked, Reason::RevocationNotChecked);
+        let mut reasons = self.technical_reasons();
+        reasons.extend(self.signer_reasons(policy));
+        reasons.extend(self.revocation_reasons(policy.revocation));
         reasons.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
         let verdict = reasons.first().map_or(Verdict::Valid, |(verdict, _)| *verdict);
         Judgement { verdict, reasons: reasons.into_iter().map(|(_, reason)| reason).collect() }
     }
+
+    fn technical_reasons(&self) -> Vec<Noted> {
+        let mut reasons = Vec::new();
+        if !self.mathematics.content_digest {
+            reasons.push((Verdict::Invalid, Reason::ContentDigest));
+        }
+        if !self.mathematics.signature {
+            reasons.push((Verdict::Invalid, Reason::Signature));
+        }
+        for finding in &self.format {
+            match finding.severity {
+                Severity::Defect => reasons.push((Verdict::Invalid, Reason::Format(finding.code))),
+                Severity::Doubt => reasons.push((Verdict::Inconclusive, Reason::Format(finding.code))),
+                Severity::Remark => {}
+            }
+        }
+        reasons
+    }
+
+    fn signer_reasons(&self, policy: &Policy) -> Vec<Noted> {
+        let mut reasons = Vec::new();
+        if self.chain != Chain::Ok {
+            reasons.push((Verdict::Invalid, Reason::Chain(self.chain.clone())));
+        }
+        let Some(signer) = &self.signer else { return reasons };
+        let qualified =
+            signer.qc_compliance && signer.non_repudiation && signer.issuer_qualified != Some(false);
+        if policy.qualified && !qualified {
+            reasons.push((Verdict::Invalid, Reason::NotQualified));
+        }
+        if !one_of(policy.certificate_policies, &signer.policies) {
+            reasons.push((Verdict::Invalid, Reason::CertificatePolicy));
+        }
+        if !one_of(policy.professions, &signer.profession_oids) {
+            reasons.push((Verdict::Invalid, Reason::Profession));
+        }
+        reasons
+    }
+
+    fn revocation_reasons(&self, demanded: Revocation) -> Vec<Noted> {
+        let embedded = match &self.embedded_status {
+            EmbeddedStatus::Answered(answer) => Some(self.effect(answer.status)),
+            EmbeddedStatus::Absent | EmbeddedStatus::Unusable(_) => None,
+        };
+        let current = match &self.current_status {
+            CurrentStatus::Answered(answer) => Some(self.effect(answer.status)),
+            CurrentStatus::NotChecked | CurrentStatus::Unavailable(_) => None,
+        };
+        let holds = |effect: &Option<Option<Noted>>| {
+            effect.as_ref().is_some_and(|noted| noted.as_ref().is_none_or(|n| n.0 == Verdict::Valid))
+        };
+        let embedded_decides = demanded == Revocation::EmbeddedSuffices && holds(&embedded);
+        let known = holds(&current) || embedded_decides || demanded == Revocation::NotRequired;
+        let lacking = if known { Verdict::Valid } else { Verdict::Inconclusive };
+
+        let mut reasons = Vec::new();
+        if let Some(Some((verdict, reason))) = current.clone() {
+            reasons.push((if embedded_decides { Verdict::Valid } else { verdict }, reason));
+        }
+        // What the embedded evidence does not know, a fresh answer may; what it knows to be revoked stays so.
+        if let Some(Some((verdict, reason))) = embedded
+            && !(reason == Reason::StatusUnknown && current.is_some())
+            && !reasons.iter().any(|(_, known)| *known == reason)
+        {
+            reasons.push((verdict, reason));
+        }
+        if let EmbeddedStatus::Unusable(error) = &self.embedded_status {
+            reasons.push((Verdict::Valid, Reason::EmbeddedUnusable(error.to_string())));
+        }
+        match &self.current_status {
+            CurrentStatus::NotChecked => reasons.push((lacking, Reason::RevocationNotChecked)),
+            CurrentStatus::Unavailable(why) => {
+                reasons.push((lacking, Reason::StatusUnavailable(why.clone())));
+            }
+            CurrentStatus::Answered(_) => {}
+        }
+        reasons
+    }
+
+    /// What a status means for a signature of this time. A revocation counts from its very second.
+    fn effect(&self, status: Status) -> Option<Noted> {
+        match status {
+            Status::Good => None,
+            Status::Unknown => Some((Verdict::Invalid, Reason::StatusUnknown)),
+            Status::Revoked { at, .. } if self.signing_time.is_some_and(|signed| signed < at) => {
+                Some((Verdict::Valid, Reason::RevokedLater { at }))
+            }
+            Status::Revoked { at, .. } => Some((Verdict::Invalid, Reason::Revoked { at })),
+        }
+    }
+}
+
+fn one_of(demanded: &[&str], found: &[String]) -> bool {
+    demanded.is_empty() || found.iter().any(|found| demanded.contains(&found.as_str()))
 }

@@ -21,6 +21,12 @@ impl Profession {
     }
 }
 
+/// Profession OIDs, dotted, in the first admission of a certificate (DER); none without one.
+pub fn professions(certificate: &[u8]) -> Vec<String> {
+    let profession = Certificate::from_der(certificate).map(|certificate| Profession::of(&certificate));
+    profession.unwrap_or_default().oids.iter().map(ToString::to_string).collect()
+}
+
 /// Certificate policies, dotted; none when the extension is missing or damaged.
 pub(crate) fn policies(certificate: &Certificate) -> Vec<String> {
     let policies = certificate.extension(oid::CERTIFICATE_POLICIES);
@@ -32,16 +38,41 @@ pub(crate) fn policies(certificate: &Certificate) -> Vec<String> {
         .collect()
 }
 
-/// Is the QcStatement QcCompliance there (ETSI EN 319 412-5 clause 4.2.1)?
-pub(crate) fn claims_qc_compliance(certificate: &Certificate) -> bool {
-    let Some(value) = certificate.extension(oid::QC_STATEMENTS) else { return false };
+/// Identifiers of the QcStatements, dotted (ETSI EN 319 412-5 clause 4.2); none when missing or damaged.
+pub(crate) fn qc_statements(certificate: &Certificate) -> Vec<String> {
+    let Some(value) = certificate.extension(oid::QC_STATEMENTS) else { return Vec::new() };
     let statements = Element::only(tag::SEQUENCE, value).and_then(|list| list.elements().all());
-    statements.is_ok_and(|statements| {
-        statements.into_iter().any(|statement| {
-            let id = statement.elements().expect(tag::OID);
-            statement.tag == tag::SEQUENCE && id.is_ok_and(|id| id.body == oid::QC_COMPLIANCE.as_bytes())
-        })
-    })
+    let id = |statement: Element<'_>| {
+        let id = Element::only(tag::SEQUENCE, statement.raw).and_then(|s| s.elements().expect(tag::OID));
+        id.ok().and_then(|id| Oid::from_der(id.raw).ok())
+    };
+    statements.unwrap_or_default().into_iter().filter_map(id).map(|oid| oid.to_string()).collect()
+}
+
+/// Which certificates of a chain must be valid when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValidityModel {
+    /// The certificate does not say; judged as chain.
+    NotStated,
+    /// Each certificate when its key was used.
+    Chain,
+    /// All of them when the document was signed.
+    Shell,
+}
+
+impl ValidityModel {
+    /// From the extension validityModel (Common PKI part 1, table 26).
+    pub(crate) fn of(certificate: &Certificate) -> ValidityModel {
+        let model = certificate.extension(oid::VALIDITY_MODEL).and_then(|value| {
+            let model = Element::only(tag::SEQUENCE, value).and_then(|s| s.elements().expect(tag::OID));
+            Oid::from_der(model.ok()?.raw).ok()
+        });
+        match model {
+            Some(oid::VALIDITY_MODEL_CHAIN) => ValidityModel::Chain,
+            Some(oid::VALIDITY_MODEL_SHELL) => ValidityModel::Shell,
+            _ => ValidityModel::NotStated,
+        }
+    }
 }
 
 /// AdmissionSyntax (Common PKI 2.0 part 1, table 29b): GeneralName OPTIONAL, SEQUENCE OF Admissions, each with

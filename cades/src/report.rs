@@ -5,6 +5,8 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use crate::finding::Finding;
+use crate::ocsp::{Answer, OcspError};
+use crate::profession::ValidityModel;
 
 /// The facts about one signed document. `Debug` shows no content.
 #[derive(Clone)]
@@ -23,8 +25,34 @@ pub struct Report {
     pub format: Vec<Finding>,
     /// Does the certificate lead to a trust anchor, under the chain model.
     pub chain: Chain,
-    /// OCSP responses carried in `SignedData.crls` (RFC 5940), each the DER of an OCSPResponse. Not evaluated.
+    /// OCSP responses carried in `SignedData.crls` (RFC 5940), each the DER of an OCSPResponse.
     pub ocsp_responses: Vec<Vec<u8>>,
+    /// What they say of the signer's certificate at signing time.
+    pub embedded_status: EmbeddedStatus,
+    /// What a responder says now. [`crate::verify`] asks nobody: the caller fills it in before judging.
+    pub current_status: CurrentStatus,
+}
+
+/// Revocation as the embedded evidence tells it (rules of TUC_PKI_006 with the signing time as reference).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmbeddedStatus {
+    /// No OCSP response in the CMS.
+    Absent,
+    /// There is one, but it counts for nothing.
+    Unusable(OcspError),
+    /// There is one to be believed.
+    Answered(Answer),
+}
+
+/// Revocation as a responder tells it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CurrentStatus {
+    /// Nobody asked.
+    NotChecked,
+    /// No believable answer was to be had; the text says why.
+    Unavailable(String),
+    /// This one.
+    Answered(Answer),
 }
 
 impl fmt::Debug for Report {
@@ -35,6 +63,8 @@ impl fmt::Debug for Report {
             .field("mathematics", &self.mathematics)
             .field("format", &self.format)
             .field("chain", &self.chain)
+            .field("embedded_status", &self.embedded_status)
+            .field("current_status", &self.current_status)
             .finish_non_exhaustive()
     }
 }
@@ -69,6 +99,12 @@ pub struct Signer {
     pub non_repudiation: bool,
     /// QcStatement QcCompliance (0.4.0.1862.1.1) is present.
     pub qc_compliance: bool,
+    /// All QcStatements, dotted.
+    pub qc_statements: Vec<String>,
+    /// The validity model it is to be judged by.
+    pub validity_model: ValidityModel,
+    /// Whether the trusted lists name its issuer one for qualified certificates; `None` if they do not know it.
+    pub issuer_qualified: Option<bool>,
     /// Certificate policies, dotted.
     pub policies: Vec<String>,
     /// Profession OIDs of the first admission's first profession, dotted.
@@ -105,6 +141,10 @@ pub enum Chain {
     IssuerNotCa,
     /// The anchor was not valid when it issued the certificate.
     IssuerNotValidAtIssue,
+    /// The trusted list had not granted, or had withdrawn, the anchor when it issued the certificate.
+    IssuerWithdrawn,
+    /// The certificate follows the shell model and the anchor was not valid at signing time.
+    IssuerNotValidAtSigning,
     /// Signed before the certificate's validity began.
     NotYetValidAtSigning,
     /// Signed after the certificate's validity ended.
@@ -127,6 +167,10 @@ impl fmt::Display for Chain {
             Chain::BadSignature => "the issuer did not sign the certificate",
             Chain::IssuerNotCa => "the issuer may not issue certificates",
             Chain::IssuerNotValidAtIssue => "the issuer was not valid when it issued the certificate",
+            Chain::IssuerWithdrawn => {
+                "the trusted list did not grant the issuer when it issued the certificate"
+            }
+            Chain::IssuerNotValidAtSigning => "the issuer was not valid at signing time",
             Chain::NotYetValidAtSigning => "the certificate was not yet valid at signing time",
             Chain::ExpiredAtSigning => "the certificate had expired at signing time",
             Chain::SignerIsCa => "the signer's certificate is a CA certificate",

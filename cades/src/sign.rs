@@ -1,7 +1,7 @@
 //! From content and certificate to a finished CMS, with the private key elsewhere.
 
 mod attributes;
-mod identifier;
+pub(crate) mod identifier;
 
 use std::fmt;
 

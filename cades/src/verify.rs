@@ -10,9 +10,10 @@ use crate::certificate::{Certificate, common_name};
 use crate::chain;
 use crate::cms::{self, SignedData, SignerIdentifier, SignerInfo};
 use crate::finding::{Finding, FindingCode};
+use crate::ocsp;
 use crate::oid;
-use crate::profession::{self, Profession};
-use crate::report::{Chain, Mathematics, Report, Signer};
+use crate::profession::{self, Profession, ValidityModel};
+use crate::report::{Chain, CurrentStatus, EmbeddedStatus, Mathematics, Report, Signer};
 use crate::scheme::{Hash, SignatureScheme};
 use crate::tlv::{TlvError, tag};
 
@@ -79,19 +80,25 @@ pub fn verify(cms: &[u8], anchors: &TrustAnchors, now: OffsetDateTime) -> Result
     if let Some(signer) = &signer {
         attributes.check_certificate(signer, &mut format);
     }
-    let mathematics = calculate(&signed_data, &signer_info, &attributes, signer.as_ref(), &mut format);
     let signing_time = attributes.signing_time;
+    let chain = signer.as_ref().map_or(Chain::NoSignerCertificate, |signer| {
+        chain::check(signer, anchors, signing_time.unwrap_or(now))
+    });
+    let ocsp_responses = ocsp_responses(&signed_data);
+    let rules = ocsp::Rules::qualified(signing_time.unwrap_or(now), now);
+    let embedded_status = embedded(&ocsp_responses, signer.as_ref(), anchors, &rules);
+    let mathematics = calculate(&signed_data, &signer_info, &attributes, signer.as_ref(), &mut format);
     Ok(Report {
         content: signed_data.content.to_vec(),
         signing_time,
         mime_type: attributes.mime_type,
         mathematics,
         format,
-        chain: signer.as_ref().map_or(Chain::NoSignerCertificate, |signer| {
-            chain::check(signer, anchors, signing_time.unwrap_or(now))
-        }),
-        signer: signer.map(|certificate| describe(certificate, now)),
-        ocsp_responses: ocsp_responses(&signed_data),
+        chain,
+        signer: signer.map(|certificate| describe(certificate, anchors, now)),
+        ocsp_responses,
+        embedded_status,
+        current_status: CurrentStatus::NotChecked,
     })
 }
 
@@ -206,8 +213,28 @@ fn ocsp_responses(signed_data: &SignedData<'_>) -> Vec<Vec<u8>> {
     responses.map(<[u8]>::to_vec).collect()
 }
 
-fn describe(certificate: Certificate, now: OffsetDateTime) -> Signer {
+/// The first response that is to be believed, else why the first is not.
+fn embedded(
+    responses: &[Vec<u8>],
+    signer: Option<&Certificate>,
+    anchors: &TrustAnchors,
+    rules: &ocsp::Rules<'_>,
+) -> EmbeddedStatus {
+    let Some(signer) = signer else { return EmbeddedStatus::Absent };
+    let mut status = EmbeddedStatus::Absent;
+    for response in responses {
+        match ocsp::check_for(response, signer, anchors, rules) {
+            Ok(answer) => return EmbeddedStatus::Answered(answer),
+            Err(error) if status == EmbeddedStatus::Absent => status = EmbeddedStatus::Unusable(error),
+            Err(_) => {}
+        }
+    }
+    status
+}
+
+fn describe(certificate: Certificate, anchors: &TrustAnchors, now: OffsetDateTime) -> Signer {
     let profession = Profession::of(&certificate);
+    let qc_statements = profession::qc_statements(&certificate);
     Signer {
         common_name: common_name(&certificate.subject),
         issuer_common_name: common_name(&certificate.issuer),
@@ -216,7 +243,10 @@ fn describe(certificate: Certificate, now: OffsetDateTime) -> Signer {
         not_after: certificate.not_after,
         expired_now: !certificate.is_valid_at(now),
         non_repudiation: certificate.key_usage.as_ref().is_some_and(|usage| usage.non_repudiation()),
-        qc_compliance: profession::claims_qc_compliance(&certificate),
+        qc_compliance: qc_statements.contains(&oid::QC_COMPLIANCE.to_string()),
+        qc_statements,
+        validity_model: ValidityModel::of(&certificate),
+        issuer_qualified: chain::issuer_is_qualified(&certificate, anchors),
         policies: profession::policies(&certificate),
         profession_oids: profession.oids.iter().map(ToString::to_string).collect(),
         registration_number: profession.registration_number,

@@ -3,13 +3,18 @@
 
 mod support;
 
-use cades::{Chain, Policy, Reason, Report, Revocation, TrustAnchors, Verdict, verify};
+use cades::{Chain, Policy, Reason, Report, Revocation, Standing, TrustAnchors, Verdict, verify};
 use support::forge::Forge;
 use support::keys::Key;
 use support::{NOW, Person, SIGNED_AT, anchors, pki};
 use time::macros::datetime;
 
-const ACCEPTING: Policy = Policy { revocation: Revocation::NotRequired, qualified: true };
+const ACCEPTING: Policy = Policy {
+    revocation: Revocation::NotRequired,
+    qualified: true,
+    certificate_policies: cades::QUALIFIED_HBA,
+    professions: cades::PRESCRIBERS,
+};
 
 fn physician() -> Person {
     Person::physician(Key::brainpool(), Key::brainpool())
@@ -130,5 +135,61 @@ fn a_certificate_that_is_not_qualified_is_refused_only_when_the_policy_demands_i
         assert_eq!(strict.reasons[0], Reason::NotQualified);
         let lenient = report.judge(&Policy { qualified: false, ..ACCEPTING });
         assert_eq!(lenient.verdict, Verdict::Valid);
+    }
+}
+
+#[test]
+fn a_certificate_of_another_type_or_profession_is_refused_only_when_the_policy_demands_it() {
+    let other_type: fn(&mut pki::CertificateSpec) = |spec| spec.certificate_policy = "1.2.276.0.76.4.75";
+    let pharmacist: fn(&mut pki::CertificateSpec) = |spec| spec.profession = "1.2.276.0.76.4.32";
+    for (change, reason) in [(other_type, Reason::CertificatePolicy), (pharmacist, Reason::Profession)] {
+        let person = Person::with(Key::brainpool(), Key::brainpool(), change);
+        let report = report(&person, &Forge::of(&person).build());
+        let strict = report.judge(&ACCEPTING);
+        assert_eq!((strict.verdict, &strict.reasons[0]), (Verdict::Invalid, &reason));
+        let any = Policy { certificate_policies: &[], professions: &[], ..ACCEPTING };
+        assert_eq!(report.judge(&any).verdict, Verdict::Valid);
+    }
+}
+
+#[test]
+fn the_shell_model_wants_the_issuer_valid_at_signing_time() {
+    let ca_key = Key::brainpool();
+    let expired = pki::ca(&ca_key, datetime!(2020-01-01 0:00 UTC), datetime!(2026-06-01 0:00 UTC), true);
+    for (model, expected) in
+        [("1.3.6.1.4.1.8301.3.5.1", Chain::Ok), ("1.3.6.1.4.1.8301.3.5.2", Chain::IssuerNotValidAtSigning)]
+    {
+        let person = Person::with(Key::brainpool(), ca_key.clone(), |spec| spec.validity_model = Some(model));
+        assert_eq!(chain_of(&person, &anchors(&[&expired])), expected, "{model}");
+        assert_eq!(chain_of(&person, &person.anchors()), Chain::Ok, "{model}");
+    }
+}
+
+#[test]
+fn a_trusted_list_takes_back_an_issuer_from_a_time_on() {
+    let person = physician();
+    let issued = datetime!(2026-01-01 0:00 UTC);
+    let listed = |history: &[(time::OffsetDateTime, bool)]| {
+        let mut anchors = TrustAnchors::default();
+        anchors.add_listed(&person.ca, Standing { qualified: None, history: history.to_vec() }).unwrap();
+        chain_of(&person, &anchors)
+    };
+    let day = time::Duration::DAY;
+    assert_eq!(listed(&[(issued - day, true)]), Chain::Ok);
+    assert_eq!(listed(&[(issued + day, false), (issued - day, true)]), Chain::Ok);
+    assert_eq!(listed(&[(issued - day, false), (issued - 2 * day, true)]), Chain::IssuerWithdrawn);
+    assert_eq!(listed(&[(issued + day, true)]), Chain::IssuerWithdrawn);
+}
+
+#[test]
+fn an_issuer_the_lists_call_unqualified_makes_no_qualified_certificate() {
+    let person = physician();
+    let cms = Forge::of(&person).build();
+    for (qualified, verdict) in [(Some(false), Verdict::Invalid), (Some(true), Verdict::Valid)] {
+        let mut anchors = TrustAnchors::default();
+        anchors.add_listed(&person.ca, Standing { qualified, history: Vec::new() }).unwrap();
+        let report = verify(&cms, &anchors, NOW).unwrap();
+        assert_eq!(report.signer.as_ref().unwrap().issuer_qualified, qualified);
+        assert_eq!(report.judge(&ACCEPTING).verdict, verdict);
     }
 }

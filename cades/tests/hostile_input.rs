@@ -11,7 +11,12 @@ use support::forge::Forge;
 use support::keys::Key;
 use support::{CONTENT, NOW, Person};
 
-const ACCEPTING: Policy = Policy { revocation: Revocation::NotRequired, qualified: true };
+const ACCEPTING: Policy = Policy {
+    revocation: Revocation::NotRequired,
+    qualified: true,
+    certificate_policies: cades::QUALIFIED_HBA,
+    professions: cades::PRESCRIBERS,
+};
 
 /// Signatures in DER and BER, one with PSS, one with an embedded answer; and the anchors for all.
 static SAMPLES: LazyLock<(Vec<Vec<u8>>, TrustAnchors)> = LazyLock::new(|| {

@@ -11,7 +11,12 @@ use support::keys::Key;
 use support::{CONTENT, NOW, Person, SIGNED_AT, oid, pki, tlv};
 use time::Duration;
 
-const ACCEPTING: Policy = Policy { revocation: Revocation::NotRequired, qualified: true };
+const ACCEPTING: Policy = Policy {
+    revocation: Revocation::NotRequired,
+    qualified: true,
+    certificate_policies: cades::QUALIFIED_HBA,
+    professions: cades::PRESCRIBERS,
+};
 
 fn physician() -> Person {
     Person::physician(Key::brainpool(), Key::brainpool())

@@ -4,6 +4,7 @@
 //! the proof that the defaults here are the ones written there.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -12,6 +13,8 @@ use std::{
 use card::transport::ReaderSpec;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use thiserror::Error;
+
+use crate::prescription::Rule;
 
 /// The commented default configuration.
 pub const DEFAULT_TEXT: &str = include_str!("config.default.toml");
@@ -43,6 +46,12 @@ pub struct Config {
     /// How to judge.
     #[serde(default)]
     pub verification: Verification,
+    /// Which rules of prescriptions count.
+    #[serde(default)]
+    pub rules: Rules,
+    /// How OCSP responders are asked.
+    #[serde(default)]
+    pub ocsp: Ocsp,
     /// Sizes.
     #[serde(default)]
     pub limits: Limits,
@@ -113,16 +122,69 @@ pub struct Trust {
     /// PEM files or folders of them; in the file one path or a list.
     #[serde(deserialize_with = "one_or_several")]
     pub anchors: Vec<PathBuf>,
+    /// Trusted lists, XML; in the file one path or a list.
+    #[serde(deserialize_with = "one_or_several")]
+    pub lists: Vec<PathBuf>,
 }
 
 /// What makes a verdict.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Verification {
-    /// Unchecked revocation keeps a signature from being VALID.
-    pub require_revocation: bool,
-    /// Only qualified certificates can be VALID.
+    /// Which knowledge about revocation a signature needs to be VALID.
+    pub revocation: RevocationDemand,
+    /// Only prescribers' qualified certificates can be VALID.
     pub require_qualified: bool,
+}
+
+/// Knowledge about revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationDemand {
+    /// What the responder says now.
+    Required,
+    /// Embedded evidence of the signing time; without it, what the responder says now.
+    EmbeddedSuffices,
+    /// None; what is known counts.
+    NotRequired,
+}
+
+/// Rules of prescriptions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Rules that stop no signature, by name, each with the reason why.
+    pub off: BTreeMap<String, String>,
+}
+
+/// OCSP responders.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ocsp {
+    /// Ask for the state of the card's certificate when signing, and embed the answer.
+    pub embed: bool,
+    /// Seconds until a request is given up, connecting included.
+    pub timeout_seconds: u64,
+    /// A fresh value goes with each request and has to come back.
+    pub nonce: NonceRule,
+    /// Seconds an answer is used again before the responder is asked anew for VerifySignature.
+    pub cache_seconds: u64,
+    /// Minutes between renewals of the answers for the cards that are plugged in; 0: none.
+    pub prefetch_minutes: u64,
+    /// Another address for an address in certificates, as the trusted list of the health network has it.
+    pub addresses: HashMap<String, String>,
+}
+
+/// What to do about nonces (RFC 8954).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonceRule {
+    /// Sent; an answer without is taken, as many responders answer from a store. A different one never is.
+    Send,
+    /// Sent, and an answer without is refused.
+    Require,
+    /// Not sent.
+    Omit,
 }
 
 /// Sizes in bytes.
@@ -230,7 +292,7 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let paths = [&mut self.listen.unix, &mut self.pkcs11.module, &mut self.audit.database];
-        for path in paths.into_iter().chain(&mut self.trust.anchors) {
+        for path in paths.into_iter().chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
         }
     }
@@ -240,6 +302,14 @@ impl Config {
         if let Some(address) = self.listen.insecure_tcp.filter(|address| !address.ip().is_loopback()) {
             let expected = "a loopback address, because PINs would cross the network unprotected";
             return refuse("listen.insecure_tcp", expected, address.to_string());
+        }
+        for (rule, reason) in &self.rules.off {
+            if !Rule::ALL.iter().any(|known| known.code() == rule) {
+                return refuse("rules.off", "names of rules", rule.clone());
+            }
+            if reason.trim().is_empty() {
+                return refuse("rules.off", "a reason for each rule", format!("none for {rule}"));
+            }
         }
         let limits = [
             ("limits.prescription_bytes", self.limits.prescription_bytes),
@@ -266,7 +336,20 @@ impl Default for Insurance {
 
 impl Default for Verification {
     fn default() -> Self {
-        Verification { require_revocation: false, require_qualified: true }
+        Verification { revocation: RevocationDemand::NotRequired, require_qualified: true }
+    }
+}
+
+impl Default for Ocsp {
+    fn default() -> Self {
+        Ocsp {
+            embed: false,
+            timeout_seconds: 10,
+            nonce: NonceRule::Send,
+            cache_seconds: 300,
+            prefetch_minutes: 60,
+            addresses: HashMap::new(),
+        }
     }
 }
 
@@ -400,6 +483,8 @@ mod tests {
                 ["limits.cms_bytes: expected 1 to", "got 9223372036854775807"],
             ),
             ("[limits]\ncms_bytes = '1M'", ["limits.cms_bytes: ", "string \"1M\", expected usize"]),
+            ("[rules.off]\nEVERYTHING = 'why not'", ["rules.off: expected names", "got EVERYTHING"]),
+            ("[rules.off]\nMVO_ID = ' '", ["rules.off: expected a reason", "none for MVO_ID"]),
             ("[log]\nlevel = 'loud'", ["log.level: ", "`loud`, expected one of `error`"]),
             ("[trust]\nanchors = 5", ["trust.anchors: ", "expected a path or a list of paths"]),
             ("[listen]\ninsecure_tcp = 'localhost:1'", ["listen.insecure_tcp: ", "'localhost:1'"]),

@@ -3,10 +3,12 @@
 //! | room | does |
 //! |---|---|
 //! | [`prescription`] | what the bytes to be signed say, and whether they fit the insurance card |
+//! | [`german_time`] | the calendar day in Germany |
 //! | [`token`] | health professional cards behind any PKCS#11 module |
 //! | [`insurance`] | the insurance card in a reader |
 //! | [`signature`] | from document and card to a verified CMS |
 //! | [`authentication`] | from challenge and card to a proven clinician |
+//! | [`ocsp`] | whether a certificate was revoked, as its responder says |
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
@@ -19,9 +21,11 @@ pub mod certificate;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod german_time;
 pub mod insurance;
 pub mod listen;
 pub mod logging;
+pub mod ocsp;
 pub mod prescription;
 pub mod server;
 pub mod service;

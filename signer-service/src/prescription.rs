@@ -3,16 +3,22 @@
 //! Nothing is ever written back: for enveloping CAdES no canonicalisation exists, so the bytes that came are the bytes
 //! that are signed.
 
+mod catalogue;
 mod check_digit;
 mod comparison;
 mod rules;
+mod service_rules;
 mod xml;
 
+pub use catalogue::{Rule, Severity};
 pub use comparison::{Difference, compare};
-pub use rules::{Finding, NotAPrescription, Rule};
+pub use rules::{Finding, NotAPrescription};
 pub use xml::{Malformed, XmlError};
 
+use time::OffsetDateTime;
 use xml::Element;
+
+use crate::german_time::german_day;
 
 /// Naming systems of the personal insurance number, statutory and private.
 const KVNR_SYSTEMS: [&str; 2] = ["http://fhir.de/sid/gkv/kvid-10", "http://fhir.de/sid/pkv/kvid-10"];
@@ -33,12 +39,19 @@ impl Prescription {
         xml::parse(bytes).map(|root| Prescription { root })
     }
 
-    /// Refuses what is no prescription document and lists what is remarkable about the others.
+    /// Refuses what is no prescription document and lists the rules that others break, for a signature at a time.
     ///
     /// # Errors
-    /// The first rule that is broken.
-    pub fn check(&self) -> Result<Vec<Finding>, NotAPrescription> {
-        rules::check(self)
+    /// The first rule whose breach means that this is no prescription.
+    pub fn check(&self, signed_at: OffsetDateTime) -> Result<Vec<Finding>, NotAPrescription> {
+        let mut findings = rules::check(self)?;
+        findings.extend(service_rules::check(self, signed_at));
+        Ok(findings)
+    }
+
+    /// Whether a signer of these professions (dotted OIDs) may prescribe this.
+    pub fn check_profession(&self, professions: &[String]) -> Option<Finding> {
+        service_rules::check_profession(self, professions)
     }
 
     fn root_name(&self) -> &str {
@@ -68,6 +81,14 @@ impl Prescription {
         let entries = self.root.children("entry").enumerate();
         entries.flat_map(move |(entry, element)| {
             let resources = element.children("resource").flat_map(move |resource| resource.children(name));
+            resources.map(move |element| Resource { entry, element })
+        })
+    }
+
+    fn all_resources(&self) -> impl Iterator<Item = Resource<'_>> {
+        let entries = self.root.children("entry").enumerate();
+        entries.flat_map(move |(entry, element)| {
+            let resources = element.children("resource").flat_map(Element::elements);
             resources.map(move |element| Resource { entry, element })
         })
     }
@@ -125,6 +146,8 @@ pub(crate) mod tests {
 
     /// A small prescription of our own making, with everything the rules look at.
     pub(crate) const SAMPLE: &str = include_str!("../tests/fixtures/prescription.xml");
+    /// The same with everything that the prescription service checks.
+    pub(crate) const WHOLE: &str = include_str!("../tests/fixtures/whole-prescription.xml");
     /// An order for the practice's own supply, without patient.
     pub(crate) const PRACTICE_SUPPLY: &str = include_str!("../tests/fixtures/practice-supply.xml");
 

@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     insurance::InsuranceReaders,
     listen::{self, ListenError, PrivateSocket},
+    ocsp::OcspClient,
     service::{Signer, State},
     token::{Module, TokenError},
     trust::{self, TrustError},
@@ -83,7 +84,7 @@ pub struct Checked {
 /// # Errors
 /// The first part that cannot be used.
 pub fn check(config: Config) -> Result<Checked, ServerError> {
-    trust::load(&config.trust.anchors)?;
+    trust::load(&config.trust)?;
     AuditTrail::check(&config.audit.database)?;
     let module = Module::load(&config.pkcs11.module)?;
     let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
@@ -110,6 +111,7 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     let signer = Signer::new(state);
     let router = router(&signer, largest).await?;
     let ending = ending()?;
+    tokio::spawn(renewal(signer.clone(), ending.clone()));
 
     let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);
     let on_unix = router.clone().serve_with_incoming_shutdown(unix, ended(ending.clone()));
@@ -136,11 +138,29 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     Ok(())
 }
 
+/// Renews the OCSP answers for the plugged cards from time to time, so that no signature waits for a responder.
+async fn renewal(signer: Signer, ending: watch::Receiver<bool>) {
+    let Some(period) = signer.renewal_period() else { return };
+    let ended = ended(ending);
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => return,
+            () = signer.renew_evidence() => {}
+        }
+        tokio::select! {
+            () = &mut ended => return,
+            () = tokio::time::sleep(period) => {}
+        }
+    }
+}
+
 async fn load(config: Config) -> Result<State, ServerError> {
     Ok(State {
-        anchors: trust::load(&config.trust.anchors)?,
+        anchors: trust::load(&config.trust)?,
         module: Module::load(&config.pkcs11.module)?,
         readers: InsuranceReaders::new(&config.insurance.readers),
+        ocsp: OcspClient::new(&config.ocsp),
         audit: AuditTrail::open(&config.audit.database).await?,
         config,
     })

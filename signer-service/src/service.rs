@@ -4,13 +4,18 @@
 mod authenticate;
 mod caller;
 mod cards;
+mod check;
 mod convert;
 mod insurance;
 mod refusal;
 mod sign;
 mod verify;
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cades::TrustAnchors;
 use proto::v1::{self, signer_service_server::SignerService};
@@ -27,6 +32,7 @@ use crate::{
     audit::{AuditTrail, Entry},
     config::Config,
     insurance::InsuranceReaders,
+    ocsp::{self, OcspClient},
     token::{CertificateObject, Choice, Module, Purpose, Queue, Selector, TokenView, choose},
 };
 
@@ -38,6 +44,8 @@ pub struct State {
     pub readers: InsuranceReaders,
     /// Whom to trust.
     pub anchors: TrustAnchors,
+    /// Who knows what was revoked.
+    pub ocsp: OcspClient,
     /// The record of what was done.
     pub audit: AuditTrail,
     /// The configuration.
@@ -56,6 +64,29 @@ impl Signer {
     /// A service over this state.
     pub fn new(state: State) -> Signer {
         Signer { state: Arc::new(state), working: Arc::default() }
+    }
+
+    /// How often answers of OCSP responders are renewed, if at all.
+    pub fn renewal_period(&self) -> Option<Duration> {
+        let minutes = self.state.config.ocsp.prefetch_minutes;
+        (self.state.config.ocsp.embed && minutes > 0).then(|| Duration::from_secs(minutes * 60))
+    }
+
+    /// Has the answers for the signature certificates of all plugged cards at hand.
+    pub async fn renew_evidence(&self) {
+        let state = Arc::clone(&self.state);
+        let Ok(Ok(tokens)) = blocking(move || state.module.tokens()).await else { return };
+        for token in &tokens {
+            let signs = |found: &&CertificateObject| {
+                found.certificate.usage.is_some_and(|usage| usage.document_signature)
+            };
+            for found in token.certificates.iter().filter(signs) {
+                let (der, age) = (&found.certificate.der, ocsp::FRESH / 2);
+                if let Err(error) = self.state.ocsp.status(der, &self.state.anchors, age).await {
+                    tracing::warn!(%error, "no OCSP answer for a plugged card");
+                }
+            }
+        }
     }
 
     /// Waits until no call is at work and gives the state back, if nobody else holds the service.
@@ -110,6 +141,13 @@ impl SignerService for Signer {
         request: Request<v1::SignPrescriptionRequest>,
     ) -> Result<Response<v1::SignPrescriptionResponse>, Status> {
         self.answer("SignPrescription", request, sign::call).await
+    }
+
+    async fn check_prescription(
+        &self,
+        request: Request<v1::CheckPrescriptionRequest>,
+    ) -> Result<Response<v1::CheckPrescriptionResponse>, Status> {
+        self.answer("CheckPrescription", request, check::call).await
     }
 
     async fn verify_signature(

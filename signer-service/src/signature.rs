@@ -1,6 +1,8 @@
 //! From a document and an unlocked key to a CMS that was verified before anybody sees it.
 
-use cades::{Algorithm, BuildError, Chain, Severity, SigningRequest, TrustAnchors};
+use cades::{
+    Algorithm, BuildError, Chain, EmbeddedStatus, Severity, SigningRequest, TrustAnchors, ocsp::Status,
+};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -40,7 +42,7 @@ pub enum SignatureError {
     SelfCheck(&'static str),
 }
 
-/// Signs a document: attributes, digest, card, CMS. `now` is read after the PIN, immediately before hashing.
+/// Signs a document: attributes, digest, card, CMS with the OCSP response if there is one. `now` is read after the PIN, immediately before hashing.
 ///
 /// # Errors
 /// The certificate or the card.
@@ -48,6 +50,7 @@ pub fn sign(
     key: &UnlockedKey<'_>,
     certificate: &Certificate,
     content: &[u8],
+    ocsp_response: Option<&[u8]>,
     now: OffsetDateTime,
 ) -> Result<Vec<u8>, SignatureError> {
     let unsigned = cades::prepare(&SigningRequest {
@@ -56,7 +59,7 @@ pub fn sign(
         signing_time: now,
         mime_type: Some(MIME_TYPE),
         content_hint: CONTENT_HINT,
-        ocsp_response: None,
+        ocsp_response,
     })?;
     let value = key.sign(unsigned.algorithm(), unsigned.digest())?;
     Ok(unsigned.finish(&value)?)
@@ -87,9 +90,16 @@ pub fn self_check(
     if report.format.iter().any(|finding| finding.severity == Severity::Defect) {
         return failed("its form has a defect");
     }
+    if !report.ocsp_responses.is_empty() && !is_good(&report.embedded_status) {
+        return failed("the OCSP response in it counts for nothing");
+    }
     let Some(signing_time) = report.signing_time else { return failed("it has no signing time") };
     let algorithm = Algorithm::for_certificate(&certificate.der).map_err(BuildError::from)?;
     Ok(Signed { cms, signing_time, algorithm, chain: report.chain })
+}
+
+fn is_good(embedded: &EmbeddedStatus) -> bool {
+    matches!(embedded, EmbeddedStatus::Answered(answer) if answer.status == Status::Good)
 }
 
 /// Name of an algorithm as in RFC 5758 and RFC 4056.

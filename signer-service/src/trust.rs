@@ -1,4 +1,6 @@
-//! Loads the trust anchors from PEM files and folders.
+//! Loads the trust anchors from PEM files and folders, and from trusted lists.
+
+pub mod list;
 
 use std::{
     fs, io,
@@ -7,6 +9,8 @@ use std::{
 
 use cades::{AnchorError, TrustAnchors};
 use thiserror::Error;
+
+use crate::config::Trust;
 
 /// Why anchors cannot be loaded.
 #[derive(Debug, Error)]
@@ -27,13 +31,42 @@ pub enum TrustError {
         /// What is wrong with it.
         source: AnchorError,
     },
+    /// A file is no trusted list.
+    #[error("trust.lists: {path}: {source}")]
+    List {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: list::ListError,
+    },
+    /// A trusted list cannot be read.
+    #[error("trust.lists: {path}: {source}")]
+    ReadList {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
-/// Reads all anchors: files as they are, of folders the files `*.pem` and `*.crt`. Says so if there are none.
+/// Reads all that is configured. Says so if it is nothing.
 ///
 /// # Errors
 /// The first path that cannot be used.
-pub fn load(paths: &[PathBuf]) -> Result<TrustAnchors, TrustError> {
+pub fn load(trust: &Trust) -> Result<TrustAnchors, TrustError> {
+    let mut anchors = certificates(&trust.anchors)?;
+    for path in &trust.lists {
+        let xml = fs::read(path).map_err(|source| TrustError::ReadList { path: path.clone(), source })?;
+        anchors.extend(list::read(&xml).map_err(|source| TrustError::List { path: path.clone(), source })?);
+    }
+    if anchors.is_empty() {
+        tracing::warn!("trust names no certificate: no signature will be VALID");
+    }
+    Ok(anchors)
+}
+
+/// Files as they are, of folders the files `*.pem` and `*.crt`.
+fn certificates(paths: &[PathBuf]) -> Result<TrustAnchors, TrustError> {
     let mut pem = Vec::new();
     for path in paths {
         for file in files(path)? {
@@ -45,7 +78,6 @@ pub fn load(paths: &[PathBuf]) -> Result<TrustAnchors, TrustError> {
         }
     }
     if pem.is_empty() {
-        tracing::warn!("trust.anchors names no certificate: no signature will be VALID");
         return Ok(TrustAnchors::default());
     }
     let path = paths.first().cloned().unwrap_or_default();
@@ -74,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = load(&["/nowhere/ca.pem".into()]).unwrap_err();
+        let error = certificates(&["/nowhere/ca.pem".into()]).unwrap_err();
         assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
     }
 
@@ -83,12 +115,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("note.txt"), "ignored").unwrap();
         fs::write(folder.path().join("broken.pem"), "no certificate").unwrap();
-        let error = load(&[folder.path().to_owned()]).unwrap_err();
+        let error = certificates(&[folder.path().to_owned()]).unwrap_err();
         assert!(error.to_string().contains("broken.pem"), "{error}");
     }
 
     #[test]
     fn no_paths_mean_no_anchors() {
-        assert!(load(&[]).is_ok());
+        assert!(certificates(&[]).is_ok());
     }
 }

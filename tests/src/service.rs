@@ -137,7 +137,7 @@ impl Drop for Service {
 fn configuration_text(setup: &Setup<'_>, at: &Path) -> String {
     format!(
         "[listen]\nunix = {:?}\n\n[pkcs11]\nmodule = {:?}\n\n[insurance]\nreaders = {:?}\n\n[trust]\nanchors = [{:?}]\n\n\
-         [audit]\ndatabase = {:?}\n\n{}",
+         [audit]\ndatabase = {:?}\n\n[rules.off]\nAUTHORED_ON = \"the examples have fixed dates\"\n\n{}",
         at.join("service.sock"),
         setup.module.map_or_else(module, Path::to_path_buf),
         setup.insurance_readers,

@@ -6,7 +6,7 @@ use crate::oid::{self, Oid};
 use crate::tlv::{element, sequence, tag};
 
 /// OBJECT IDENTIFIER.
-pub(super) fn oid(oid: Oid) -> Vec<u8> {
+pub(crate) fn oid(oid: Oid) -> Vec<u8> {
     element(tag::OID, &[oid.as_bytes()])
 }
 
@@ -29,7 +29,7 @@ pub(super) fn signature_fields(algorithm: Algorithm) -> Vec<u8> {
     }
 }
 
-const NULL: &[u8] = &[0x05, 0x00];
+pub(crate) const NULL: &[u8] = &[0x05, 0x00];
 const SALT_LENGTH: &[u8] = &[tag::INTEGER, 1, 32];
 const CONTEXT_2: u8 = 0xa2;
 

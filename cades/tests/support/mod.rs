@@ -5,6 +5,7 @@
 
 pub mod forge;
 pub mod keys;
+pub mod ocsp;
 pub mod pki;
 
 use cades::{SigningRequest, TrustAnchors, prepare};
@@ -26,6 +27,7 @@ pub struct Person {
     pub key: Key,
     pub certificate: Vec<u8>,
     pub ca: Vec<u8>,
+    pub ca_key: Key,
 }
 
 impl Person {
@@ -35,7 +37,7 @@ impl Person {
         let mut spec = CertificateSpec::physician();
         change(&mut spec);
         let certificate = spec.issue(&key, &ca_key);
-        Person { key, certificate, ca }
+        Person { key, certificate, ca, ca_key }
     }
 
     pub fn physician(key: Key, ca_key: Key) -> Person {

@@ -25,6 +25,15 @@ pub struct CertificateSpec {
     /// Added as critical extension.
     pub strange_critical: Option<&'static str>,
     pub signed_with_pss: bool,
+    /// Dotted OID of the validity model.
+    pub validity_model: Option<&'static str>,
+    pub certificate_policy: &'static str,
+    /// Purposes in extKeyUsage; none: no such extension.
+    pub purposes: Vec<&'static str>,
+    /// commonName that stands alone in the subject, instead of the physician's names.
+    pub common_name: Option<&'static str>,
+    /// Address of an OCSP responder.
+    pub ocsp: Option<&'static str>,
 }
 
 impl CertificateSpec {
@@ -41,6 +50,11 @@ impl CertificateSpec {
             authority_key: None,
             strange_critical: None,
             signed_with_pss: false,
+            validity_model: None,
+            certificate_policy: "1.2.276.0.76.4.72",
+            purposes: Vec::new(),
+            common_name: None,
+            ocsp: None,
         }
     }
 
@@ -56,7 +70,7 @@ impl CertificateSpec {
                 &algorithm,
                 &name(&self.issuer),
                 &validity,
-                &subject(),
+                &self.common_name.map_or_else(subject, name),
                 &key.spki(),
                 &tlv(0xa3, &[&tlv(0x30, &[&self.extensions(key, ca_key).concat()])]),
             ],
@@ -76,7 +90,7 @@ impl CertificateSpec {
             extension("2.5.29.19", true, &tlv(0x30, &[basic])),
             extension("2.5.29.14", false, &tlv(0x04, &[&key.identifier()])),
             extension("2.5.29.35", false, &tlv(0x30, &[&tlv(0x80, &[&authority])])),
-            extension("2.5.29.32", false, &policies(&["1.2.276.0.76.4.72", "0.4.0.194112.1.2"])),
+            extension("2.5.29.32", false, &policies(&[self.certificate_policy, "0.4.0.194112.1.2"])),
             extension("1.3.36.8.3.3", false, &self.admission()),
         ];
         if let Some(usage) = self.key_usage {
@@ -86,6 +100,18 @@ impl CertificateSpec {
             let statement = tlv(0x30, &[&oid("0.4.0.1862.1.1")]);
             let device = tlv(0x30, &[&oid("0.4.0.1862.1.4")]);
             extensions.push(extension("1.3.6.1.5.5.7.1.3", false, &tlv(0x30, &[&statement, &device])));
+        }
+        if let Some(model) = self.validity_model {
+            extensions.push(extension("1.3.6.1.4.1.8301.3.5", false, &tlv(0x30, &[&oid(model)])));
+        }
+        if !self.purposes.is_empty() {
+            let purposes: Vec<Vec<u8>> = self.purposes.iter().map(|purpose| oid(purpose)).collect();
+            extensions.push(extension("2.5.29.37", false, &tlv(0x30, &[&purposes.concat()])));
+        }
+        if let Some(address) = self.ocsp {
+            let location = tlv(0x86, &[address.as_bytes()]);
+            let access = tlv(0x30, &[&oid("1.3.6.1.5.5.7.48.1"), &location]);
+            extensions.push(extension("1.3.6.1.5.5.7.1.1", false, &tlv(0x30, &[&access])));
         }
         if let Some(strange) = self.strange_critical {
             extensions.push(extension(strange, true, &[0x05, 0x00]));
@@ -152,7 +178,7 @@ fn subject() -> Vec<u8> {
     tlv(0x30, &[&tlv(0x31, &[&parts.concat()])])
 }
 
-fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
+pub fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {
     let critical: &[u8] = if critical { &[0x01, 0x01, 0xff] } else { &[] };
     tlv(0x30, &[&oid(id), critical, &tlv(0x04, &[value])])
 }
@@ -168,14 +194,22 @@ fn validity(from: OffsetDateTime, to: OffsetDateTime) -> Vec<u8> {
 
 /// UTCTime.
 pub fn utc_time(t: OffsetDateTime) -> Vec<u8> {
-    let text = format!(
-        "{:02}{:02}{:02}{:02}{:02}{:02}Z",
-        t.year() % 100,
+    tlv(0x17, &[digits(t).split_at(2).1.as_bytes()])
+}
+
+/// GeneralizedTime.
+pub fn generalized_time(t: OffsetDateTime) -> Vec<u8> {
+    tlv(0x18, &[digits(t).as_bytes()])
+}
+
+fn digits(t: OffsetDateTime) -> String {
+    format!(
+        "{:04}{:02}{:02}{:02}{:02}{:02}Z",
+        t.year(),
         u8::from(t.month()),
         t.day(),
         t.hour(),
         t.minute(),
         t.second()
-    );
-    tlv(0x17, &[text.as_bytes()])
+    )
 }

@@ -47,6 +47,9 @@ pub struct VerifyArgs {
     /// Where the signed content goes
     #[arg(long, value_name = "FILE")]
     content: Option<PathBuf>,
+    /// Have the service ask the OCSP responder for the certificate's state now
+    #[arg(long)]
+    check_revocation: bool,
 }
 
 /// `read-card`
@@ -102,7 +105,10 @@ pub async fn sign(client: &mut Client, args: &SignArgs) -> Result<Outcome, Clien
 /// Files, or a refusal of the service.
 pub async fn verify(client: &mut Client, args: &VerifyArgs) -> Result<Outcome, ClientError> {
     let cms = read_file(&args.file)?;
-    let answer = client.verify_signature(v1::VerifySignatureRequest { cms }).await?.into_inner();
+    let answer = client
+        .verify_signature(v1::VerifySignatureRequest { cms, check_revocation_now: args.check_revocation })
+        .await?
+        .into_inner();
     if let Some(path) = &args.content {
         write_file(path, &answer.content)?;
     }

@@ -42,6 +42,10 @@ pub(super) fn verified(answer: &v1::VerifySignatureResponse) -> String {
     text.line("certificate chain", &answer.chain_text);
     text.line("signed by", &subject(answer.signer.as_ref()));
     text.line("signing time", &time(answer.signing_time));
+    text.line("status at signing", &status(answer.status_at_signing.as_ref()));
+    text.line("status now", &status(answer.status_now.as_ref()));
+    let facts = answer.signer_facts.clone().unwrap_or_default();
+    text.line("profession", &facts.profession_oids.join(", "));
     text.line("content", &format!("{} bytes", answer.content.len()));
     text.findings(&answer.format);
     text.finish()
@@ -57,7 +61,42 @@ pub(super) fn verified_json(answer: &v1::VerifySignatureResponse) -> Value {
         "format": findings(&answer.format),
         "signer": certificate(answer.signer.as_ref()),
         "signing_time": time(answer.signing_time),
+        "status_at_signing": status_json(answer.status_at_signing.as_ref()),
+        "status_now": status_json(answer.status_now.as_ref()),
+        "signer_facts": answer.signer_facts.as_ref().map(facts_json),
+        "revocation_policy": answer.revocation_policy,
         "content_bytes": answer.content.len(),
+    })
+}
+
+fn status(status: Option<&v1::CertificateStatus>) -> String {
+    let Some(status) = status else { return String::new() };
+    let word = short(status.state().as_str_name(), "STATE_").to_lowercase().replace('_', " ");
+    let revoked = status.revoked_at.map(|_| format!("since {}", time(status.revoked_at)));
+    let produced = status.produced_at.map(|_| format!("(answer of {})", time(status.produced_at)));
+    joined(&[&word, &revoked.unwrap_or_default(), &produced.unwrap_or_default(), &status.text], " ")
+}
+
+fn status_json(status: Option<&v1::CertificateStatus>) -> Value {
+    let status = status.cloned().unwrap_or_default();
+    json!({
+        "state": short(status.state().as_str_name(), "STATE_"),
+        "produced_at": time(status.produced_at),
+        "revoked_at": time(status.revoked_at),
+        "responder": status.responder,
+        "text": status.text,
+    })
+}
+
+fn facts_json(facts: &v1::SignerFacts) -> Value {
+    json!({
+        "profession_oids": facts.profession_oids,
+        "telematik_id": facts.telematik_id,
+        "policies": facts.policies,
+        "qc_statements": facts.qc_statements,
+        "non_repudiation": facts.non_repudiation,
+        "validity_model": facts.validity_model,
+        "expired_now": facts.expired_now,
     })
 }
 

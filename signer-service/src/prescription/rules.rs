@@ -1,12 +1,12 @@
 //! Which documents are signed, and what is remarked on them.
 //!
 //! Two kinds of rules: those that make the bytes a prescription document at all refuse the signature
-//! ([`NotAPrescription`]); those another party may refuse it for become [`Finding`]s. Shapes and counts are those of
+//! ([`NotAPrescription`]); those another party may refuse it for become [`Finding`]s, see [`super::catalogue`]. Shapes and counts are those of
 //! profile KBV_PR_ERP_Bundle 1.3 and 1.4 (packages kbv.ita.erp 1.3.3 and 1.4.3).
 
 use thiserror::Error;
 
-use super::{Prescription, check_digit};
+use super::{Prescription, Rule, check_digit};
 
 /// Canonical URL of the bundle profile, without version.
 const PROFILE: &str = "https://fhir.kbv.de/StructureDefinition/KBV_PR_ERP_Bundle";
@@ -38,32 +38,13 @@ pub enum NotAPrescription {
     Coverage,
 }
 
-/// A remark that does not stop the signature. Quotes nothing of the document.
+/// A broken rule. Quotes nothing of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule.
     pub rule: Rule,
     /// Where.
     pub place: String,
-}
-
-/// The rules behind findings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// Profile without or with an unknown version.
-    ProfileVersion,
-    /// The prescription number is missing or has another form than 000.000.000.000.000.00.
-    PrescriptionIdFormat,
-    /// Its last two digits do not fit.
-    PrescriptionIdCheckDigits,
-    /// The patient's insurance number is missing.
-    KvnrMissing,
-    /// It is not one letter and nine digits.
-    KvnrFormat,
-    /// Its last digit does not fit.
-    KvnrCheckDigit,
-    /// The payer is of a kind that is not on the insurance card, so it was not compared.
-    PayerNotCompared,
 }
 
 impl NotAPrescription {
@@ -80,36 +61,6 @@ impl NotAPrescription {
     }
 }
 
-impl Rule {
-    /// Stable name, for programs.
-    pub fn code(self) -> &'static str {
-        match self {
-            Rule::ProfileVersion => "PROFILE_VERSION",
-            Rule::PrescriptionIdFormat => "PRESCRIPTION_ID_FORMAT",
-            Rule::PrescriptionIdCheckDigits => "PRESCRIPTION_ID_CHECK_DIGITS",
-            Rule::KvnrMissing => "KVNR_MISSING",
-            Rule::KvnrFormat => "KVNR_FORMAT",
-            Rule::KvnrCheckDigit => "KVNR_CHECK_DIGIT",
-            Rule::PayerNotCompared => "PAYER_NOT_COMPARED",
-        }
-    }
-
-    /// One sentence for people.
-    pub fn text(self) -> &'static str {
-        match self {
-            Rule::ProfileVersion => "the version of the bundle profile is missing or not known here",
-            Rule::PrescriptionIdFormat => "the prescription number is missing or has a wrong form",
-            Rule::PrescriptionIdCheckDigits => "the check digits of the prescription number are wrong",
-            Rule::KvnrMissing => "the patient has no insurance number",
-            Rule::KvnrFormat => "the insurance number is not one letter and nine digits",
-            Rule::KvnrCheckDigit => "the check digit of the insurance number is wrong",
-            Rule::PayerNotCompared => {
-                "this kind of payer does not stand on an insurance card and was not compared"
-            }
-        }
-    }
-}
-
 /// Refuses what is no prescription document and lists what is remarkable about the others.
 ///
 /// # Errors
@@ -117,8 +68,8 @@ impl Rule {
 pub(super) fn check(prescription: &Prescription) -> Result<Vec<Finding>, NotAPrescription> {
     structure(prescription)?;
     let mut findings = Vec::new();
-    let mut remark = |rule, place: String| findings.push(Finding { rule, place });
-    if !prescription.profiles().any(has_known_version) {
+    let mut remark = |rule, place: String| findings.push(Finding::of(rule, place));
+    if prescription.profile_version().is_none() {
         remark(Rule::ProfileVersion, "Bundle/meta/profile".into());
     }
     if let Some(rule) = prescription_id(prescription) {
@@ -159,9 +110,13 @@ fn is_bundle_profile(canonical: &str) -> bool {
     canonical.strip_prefix(PROFILE).is_some_and(|rest| rest.is_empty() || rest.starts_with('|'))
 }
 
-fn has_known_version(canonical: &str) -> bool {
-    let version = canonical.strip_prefix(PROFILE).and_then(|rest| rest.strip_prefix('|'));
-    version.is_some_and(|version| PROFILE_VERSIONS.contains(&version))
+impl Prescription {
+    /// The version of the bundle profile, if its rules are known here.
+    pub(super) fn profile_version(&self) -> Option<&str> {
+        let version =
+            |canonical: &'_ str| PROFILE_VERSIONS.into_iter().find(|v| canonical == format!("{PROFILE}|{v}"));
+        self.profiles().find_map(version)
+    }
 }
 
 fn prescription_id(prescription: &Prescription) -> Option<Rule> {

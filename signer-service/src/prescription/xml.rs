@@ -146,7 +146,11 @@ impl Element {
 
     /// The attribute `value`: the value of a FHIR primitive.
     pub(crate) fn value(&self) -> Option<&str> {
-        self.attributes.iter().find(|(name, _)| name == "value").map(|(_, value)| value.as_str())
+        self.attribute("value")
+    }
+
+    pub(crate) fn attribute(&self, wanted: &str) -> Option<&str> {
+        self.attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
 
     /// Value of the first child element of this name.

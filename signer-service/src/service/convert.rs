@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use cades::{Chain, Severity};
+use cades::{Chain, Severity, ocsp};
 use egk_reader::{InsuranceRecord, Payer, PersonalData};
-use proto::v1;
+use proto::v1::{self, certificate_status::State as Known};
 use time::OffsetDateTime;
 
-use crate::{certificate::Certificate, prescription::Finding, times::Steps};
+use super::Refusal;
+use crate::{
+    certificate::Certificate,
+    prescription::{self, Finding},
+    times::Steps,
+};
 
 pub(super) fn timestamp(at: OffsetDateTime) -> prost_types::Timestamp {
     prost_types::Timestamp {
@@ -35,12 +40,34 @@ pub(super) fn steps(steps: &Steps) -> Vec<v1::StepTime> {
         .collect()
 }
 
-pub(super) fn remark(finding: &Finding) -> v1::Finding {
+/// A broken rule; `off` is the reason why it does not count.
+pub(super) fn finding(finding: &Finding, off: Option<&str>) -> v1::Finding {
+    let severity = match (off, finding.rule.severity()) {
+        (Some(_), _) | (_, prescription::Severity::Information) => v1::Severity::Information,
+        (_, prescription::Severity::Warning) => v1::Severity::Warning,
+        (_, prescription::Severity::Error) => v1::Severity::Error,
+    };
+    let text = finding.rule.text();
     v1::Finding {
-        severity: v1::Severity::Warning.into(),
+        severity: severity.into(),
         rule: finding.rule.code().to_owned(),
         place: finding.place.clone(),
-        text: finding.rule.text().to_owned(),
+        text: off.map_or(text.to_owned(), |reason| format!("{text}; switched off: {reason}")),
+    }
+}
+
+/// A document that is no prescription at all, as a finding.
+pub(super) fn refused_document(refusal: &Refusal) -> v1::Finding {
+    let (rule, place) = match refusal {
+        Refusal::NotAPrescription(rule) => (rule.code(), String::new()),
+        Refusal::Malformed(error) => ("MALFORMED", format!("byte {}", error.offset)),
+        other => (other.reason(), String::new()),
+    };
+    v1::Finding {
+        severity: v1::Severity::Error.into(),
+        rule: rule.to_owned(),
+        place,
+        text: refusal.to_string(),
     }
 }
 
@@ -51,6 +78,37 @@ pub(super) fn untrusted(chain: &Chain) -> v1::Finding {
         rule: "CERTIFICATE_CHAIN".to_owned(),
         place: String::new(),
         text: format!("the signer's certificate: {chain}"),
+    }
+}
+
+/// The state of a certificate without an answer.
+pub(super) fn no_status(state: Known, text: String) -> v1::CertificateStatus {
+    v1::CertificateStatus { state: state.into(), text, ..Default::default() }
+}
+
+/// The state of a certificate as a responder gave it.
+pub(super) fn status(answer: &ocsp::Answer) -> v1::CertificateStatus {
+    let (state, revoked_at) = match answer.status {
+        ocsp::Status::Good => (Known::Good, None),
+        ocsp::Status::Revoked { at, .. } => (Known::Revoked, Some(timestamp(at))),
+        ocsp::Status::Unknown => (Known::Unknown, None),
+    };
+    v1::CertificateStatus {
+        state: state.into(),
+        produced_at: Some(timestamp(answer.produced_at)),
+        revoked_at,
+        responder: answer.responder.clone().unwrap_or_default(),
+        text: String::new(),
+    }
+}
+
+/// A signature without embedded evidence although it was wanted.
+pub(super) fn no_evidence(why: &str) -> v1::Finding {
+    v1::Finding {
+        severity: v1::Severity::Warning.into(),
+        rule: "OCSP_NOT_AVAILABLE".to_owned(),
+        place: String::new(),
+        text: format!("no OCSP response is embedded: {why}"),
     }
 }
 
@@ -86,6 +144,8 @@ pub(super) fn chain(chain: &Chain) -> v1::Chain {
         Chain::BadSignature => v1::Chain::BadSignature,
         Chain::IssuerNotCa => v1::Chain::IssuerNotCa,
         Chain::IssuerNotValidAtIssue => v1::Chain::IssuerNotValidAtIssue,
+        Chain::IssuerWithdrawn => v1::Chain::IssuerWithdrawn,
+        Chain::IssuerNotValidAtSigning => v1::Chain::IssuerNotValidAtSigning,
         Chain::NotYetValidAtSigning => v1::Chain::NotYetValidAtSigning,
         Chain::ExpiredAtSigning => v1::Chain::ExpiredAtSigning,
         Chain::SignerIsCa => v1::Chain::SignerIsCa,
@@ -136,7 +196,7 @@ pub(super) fn coverage(record: &InsuranceRecord) -> v1::CoverageData {
     }
 }
 
-pub(super) fn status(record: &InsuranceRecord) -> v1::InsuranceStatus {
+pub(super) fn insurance_status(record: &InsuranceRecord) -> v1::InsuranceStatus {
     let second = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
     let version =
         |version: egk_reader::FileVersion| format!("{}.{}.{}", version.major, version.minor, version.patch);

@@ -40,7 +40,7 @@ fn answer(reader: String, record: InsuranceRecord) -> v1::ReadInsuranceResponse 
         reader,
         personal: Some(convert::personal(&record.personal)),
         coverage: Some(convert::coverage(&record)),
-        status: Some(convert::status(&record)),
+        status: Some(convert::insurance_status(&record)),
         findings: findings.map(convert::card_finding).collect(),
         fhir_patient_json: patient.resource.to_json().to_string(),
         fhir_coverage_json: coverage.resource.to_json().to_string(),

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use cades::ParseError;
+use cades::{ParseError, ocsp::Status};
 use proto::v1::Reason;
 use thiserror::Error;
-use tonic::{Code, Status};
+use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     audit::AuditError,
     insurance::InsuranceError,
-    prescription::{Difference, NotAPrescription, XmlError},
+    prescription::{Difference, NotAPrescription, Rule, XmlError},
     signature::SignatureError,
     token::TokenError,
 };
@@ -41,6 +41,9 @@ pub enum Refusal {
     /// Not a prescription.
     #[error("the document is not a prescription: {0}")]
     NotAPrescription(#[from] NotAPrescription),
+    /// The prescription service would refuse it.
+    #[error("the prescription breaks rules: {}", codes(.0))]
+    RulesBroken(Vec<Rule>),
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -53,6 +56,9 @@ pub enum Refusal {
     /// The making of the signature, beyond the card.
     #[error(transparent)]
     Signature(SignatureError),
+    /// The certificate's issuer took it back, or never heard of it.
+    #[error("the card's certificate cannot sign: its OCSP responder says {0}")]
+    Revoked(Status),
     /// Not a CMS.
     #[error(transparent)]
     NotCms(#[from] ParseError),
@@ -86,12 +92,12 @@ impl Refusal {
     }
 
     /// The gRPC status with its machine-readable detail.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> tonic::Status {
         let (code, reason, metadata) = self.row();
         let metadata: HashMap<String, String> =
             metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let details = ErrorDetails::with_error_info(reason_name(reason), proto::ERROR_DOMAIN, metadata);
-        Status::with_error_details(code, self.to_string(), details)
+        tonic::Status::with_error_details(code, self.to_string(), details)
     }
 
     fn row(&self) -> Row {
@@ -110,6 +116,9 @@ impl Refusal {
             Refusal::NotAPrescription(rule) => {
                 (InvalidArgument, Reason::NotAPrescription, vec![("rule", rule.code().to_owned())])
             }
+            Refusal::RulesBroken(rules) => {
+                (FailedPrecondition, Reason::RulesBroken, vec![("rules", codes(rules))])
+            }
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])
             }
@@ -119,12 +128,20 @@ impl Refusal {
                 (FailedPrecondition, Reason::KeyNotUsable, vec![("code", "CERTIFICATE".to_owned())])
             }
             Refusal::Signature(SignatureError::SelfCheck(_)) => (Internal, Reason::SelfCheckFailed, vec![]),
+            Refusal::Revoked(state) => {
+                (FailedPrecondition, Reason::CertificateRevoked, vec![("state", state.to_string())])
+            }
             Refusal::NotCms(_) => (InvalidArgument, Reason::NotCms, vec![]),
             Refusal::Audit(_) => (Unavailable, Reason::AuditFailed, vec![]),
             Refusal::CallerGone => (Code::Cancelled, Reason::CallerGone, vec![]),
             Refusal::Internal(_) => (Internal, Reason::Internal, vec![]),
         }
     }
+}
+
+fn codes(rules: &[Rule]) -> String {
+    let codes: Vec<&str> = rules.iter().map(|rule| rule.code()).collect();
+    codes.join(",")
 }
 
 fn insurance_row(error: &InsuranceError) -> Row {

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
-use proto::v1::{self, sign_prescription_request::InsuranceCheck};
+use cades::ocsp::Status;
+use proto::v1::{self, certificate_status::State as StatusState, sign_prescription_request::InsuranceCheck};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Caller, Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use super::{
+    Caller, Chosen, Refusal, State, blocking, check, convert, find_key, record_refusal, secret, selector,
+};
 use crate::{
     audit::Entry,
+    ocsp::{self, Known},
     prescription::{self, Finding, Prescription},
     signature::{self, Signed},
     times::Steps,
@@ -29,6 +33,7 @@ struct Order {
 struct Done {
     signed: Signed,
     signer: v1::Certificate,
+    status: v1::CertificateStatus,
     findings: Vec<v1::Finding>,
 }
 
@@ -60,6 +65,7 @@ pub(super) async fn call(
         algorithm: signature::algorithm_name(done.signed.algorithm).to_owned(),
         prescription_sha256: hash.to_vec(),
         audit_sequence,
+        certificate_status: Some(done.status),
     })
 }
 
@@ -72,12 +78,16 @@ async fn attempt(
 ) -> Result<Done, Refusal> {
     let order = read_request(request, state.config.limits.prescription_bytes)?;
     let (order, mut findings) = rules(order).await?;
+    check::enforce(&findings, &state.config.rules)?;
     steps.done("rules");
     let (order, compared) = compare(state, order).await?;
     entry.remark = Some(match &order.check {
         InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
         InsuranceCheck::NoCard(statement) => format!("insurance card: none: {}", statement.reason),
     });
+    if let (Some(remark), Some(off)) = (&mut entry.remark, check::switched_off(&state.config.rules)) {
+        *remark += &format!("; {off}");
+    }
     findings.extend(compared);
     steps.done("insurance card");
 
@@ -85,13 +95,26 @@ async fn attempt(
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
-    let (signed, unlocked) = use_key(state, caller, chosen, order).await?;
+    let (order, profession) = profession(order, cades::professions(&certificate.der)).await?;
+    check::enforce(&profession, &state.config.rules)?;
+    findings.extend(profession);
+    let evidence = evidence(state, &certificate.der).await?;
+    steps.done("certificate status");
+    let mut findings = check::judge(&findings, &state.config.rules);
+    let status = match &evidence {
+        Evidence::NotAsked => convert::no_status(StatusState::NotChecked, String::new()),
+        Evidence::Good(known) => convert::status(&known.answer),
+        Evidence::Unavailable(why) => {
+            findings.push(convert::no_evidence(why));
+            convert::no_status(StatusState::Unusable, why.clone())
+        }
+    };
+    let (signed, unlocked) = use_key(state, caller, chosen, order, evidence).await?;
     steps.extend(unlocked);
-    let mut findings: Vec<v1::Finding> = findings.iter().map(convert::remark).collect();
     if signed.chain != cades::Chain::Ok {
         findings.push(convert::untrusted(&signed.chain));
     }
-    Ok(Done { signer: convert::certificate(&certificate), signed, findings })
+    Ok(Done { signer: convert::certificate(&certificate), signed, status, findings })
 }
 
 fn read_request(mut request: v1::SignPrescriptionRequest, limit: usize) -> Result<Order, Refusal> {
@@ -134,8 +157,16 @@ fn check_reason(reason: &str) -> Result<(), Refusal> {
 
 async fn rules(order: Order) -> Result<(Order, Vec<Finding>), Refusal> {
     blocking(move || {
-        let findings = Prescription::parse(&order.content)?.check()?;
+        let findings = check::findings(&order.content, None)?;
         Ok((order, findings))
+    })
+    .await?
+}
+
+async fn profession(order: Order, professions: Vec<String>) -> Result<(Order, Vec<Finding>), Refusal> {
+    blocking(move || {
+        let finding = Prescription::parse(&order.content)?.check_profession(&professions);
+        Ok((order, finding.into_iter().collect()))
     })
     .await?
 }
@@ -153,12 +184,42 @@ async fn compare(state: &Arc<State>, order: Order) -> Result<(Order, Vec<Finding
     .await?
 }
 
+/// What is known of the certificate before it signs.
+enum Evidence {
+    NotAsked,
+    Good(Arc<Known>),
+    Unavailable(String),
+}
+
+impl Evidence {
+    fn response(&self) -> Option<&[u8]> {
+        match self {
+            Evidence::Good(known) => Some(&known.response),
+            Evidence::NotAsked | Evidence::Unavailable(_) => None,
+        }
+    }
+}
+
+/// Asks before the PIN: a certificate that is known to be worthless spends none. A responder that is down does not
+/// keep a doctor from prescribing.
+async fn evidence(state: &State, certificate: &[u8]) -> Result<Evidence, Refusal> {
+    if !state.config.ocsp.embed {
+        return Ok(Evidence::NotAsked);
+    }
+    match state.ocsp.status(certificate, &state.anchors, ocsp::FRESH).await {
+        Ok(known) if known.answer.status == Status::Good => Ok(Evidence::Good(known)),
+        Ok(known) => Err(Refusal::Revoked(known.answer.status)),
+        Err(error) => Ok(Evidence::Unavailable(error.to_string())),
+    }
+}
+
 /// From the card's turn to the verified CMS.
 async fn use_key(
     state: &Arc<State>,
     caller: Caller,
     chosen: Chosen,
     order: Order,
+    evidence: Evidence,
 ) -> Result<(Signed, Steps), Refusal> {
     let mut steps = Steps::start();
     let turn = Arc::clone(&chosen.queue).lock_owned().await;
@@ -171,7 +232,8 @@ async fn use_key(
         caller.still_waits()?;
         let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Signature)?;
         steps.done("PIN");
-        let cms = signature::sign(&key, certificate, &order.content, OffsetDateTime::now_utc())?;
+        let now = OffsetDateTime::now_utc();
+        let cms = signature::sign(&key, certificate, &order.content, evidence.response(), now)?;
         steps.done("card signature");
         drop(key);
         drop(turn);

@@ -25,6 +25,29 @@ async fn the_service_reports_its_health() {
 }
 
 #[tokio::test]
+async fn a_prescription_is_checked_without_a_pin() {
+    let desk = Desk::with(&BOTH);
+    let mut client = v1::signer_service_client::SignerServiceClient::new(channel(&desk).await);
+    let text = std::fs::read_to_string(crate::support::fixture("prescription.xml")).unwrap();
+    for (content, signable, rules) in [
+        (text.clone(), true, vec!["AUTHORED_ON"]),
+        (text.replace("X110400001", "X110400002"), false, vec!["KVNR_CHECK_DIGIT", "AUTHORED_ON"]),
+        (text.replace("document", "batch"), false, vec!["BUNDLE_TYPE"]),
+        (text[..300].to_owned(), false, vec!["MALFORMED"]),
+    ] {
+        let request = v1::CheckPrescriptionRequest {
+            prescription: content.into_bytes(),
+            card: Some(v1::CardSelector::default()),
+        };
+        let answer = client.check_prescription(request).await.unwrap().into_inner();
+        let found: Vec<&str> = answer.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!((answer.signable, found), (signable, rules));
+    }
+    let empty = client.check_prescription(v1::CheckPrescriptionRequest::default()).await.unwrap_err();
+    assert_eq!(empty.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
 async fn reflection_answers_in_both_versions() {
     let desk = Desk::with(&BOTH);
     let channel = channel(&desk).await;

@@ -3,5 +3,6 @@
 #![allow(missing_docs)]
 
 mod grpc;
+mod ocsp;
 mod soft_token;
 mod support;

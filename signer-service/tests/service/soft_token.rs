@@ -16,7 +16,9 @@ fn a_prescription_signed_with_p384_verifies_with_openssl() {
     assert!(output.status.success(), "{said}");
     assert_eq!(said["algorithm"], "ecdsa-with-SHA384");
     assert_eq!(said["audit_sequence"], 1);
-    assert_eq!(said["findings"], serde_json::json!([]));
+    let findings = said["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["rule"] == "AUTHORED_ON"), "{findings:?}");
+    assert_eq!(findings.len(), 1, "a rule that is off is told");
     assert_eq!(desk.openssl_content(&["-cades"]), fs::read(fixture("prescription.xml")).unwrap());
 }
 
@@ -62,6 +64,7 @@ fn refusals_have_reasons_and_exit_codes() {
         (text.clone(), "99999999", "PIN_WRONG", 4),
         (text.clone(), "1", "PIN_FORMAT", 4),
         (text.clone(), "", "PIN_REQUIRED", 4),
+        (text.replace("X110400001", "X110400002"), PIN, "RULES_BROKEN", 3),
         (text[..200].to_owned(), PIN, "MALFORMED_PRESCRIPTION", 3),
         (format!("<!DOCTYPE a>{text}"), PIN, "MALFORMED_PRESCRIPTION", 3),
         (text.replace("document", "batch"), PIN, "NOT_A_PRESCRIPTION", 3),
@@ -162,7 +165,8 @@ async fn each_use_of_a_key_leaves_one_row_and_no_row_means_no_signature() {
     assert_eq!(outcomes, ["OK", "PIN_WRONG"]);
     assert_eq!(rows[0].get::<String, _>(2), "CN=Test-CA");
     assert_eq!(rows[0].get::<String, _>(3).len(), 64);
-    assert_eq!(rows[0].get::<String, _>(4), "insurance card: none: the test has no insurance card");
+    let remark = "insurance card: none: the test has no insurance card; rules off: AUTHORED_ON (fixtures have fixed dates)";
+    assert_eq!(rows[0].get::<String, _>(4), remark);
 
     sqlx::query("DROP TABLE audit").execute(&mut database).await.unwrap();
     database.close().await.unwrap();

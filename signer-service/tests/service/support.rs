@@ -54,7 +54,7 @@ impl Desk {
         desk.make_token(keys);
         let text = format!(
             "[listen]\nunix = \"s.sock\"\n[pkcs11]\nmodule = \"{MODULE}\"\n[insurance]\nreaders = []\n[trust]\nanchors = \
-             \"ca.pem\"\n{further}"
+             \"ca.pem\"\n[rules.off]\nAUTHORED_ON = \"fixtures have fixed dates\"\n{further}"
         );
         fs::write(desk.path("config.toml"), text).unwrap();
         desk.start();
