@@ -36,7 +36,7 @@ fn the_insurance_card_in_the_reader_is_compared_before_signing() {
 
     let right = fs::read_to_string(example("prescription.xml")).unwrap();
     for (field, from, to) in [
-        ("Patient.identifier", "T028491609", "T028491617"),
+        ("Patient.identifier", "T028491609", "T028491611"),
         ("Patient.name.family", "family value=\"von Wörtheim\"", "family value=\"von Wortheim\""),
         ("Patient.name.given", "given value=\"Zoë Änne\"", "given value=\"Zoe\""),
         ("Patient.birthDate", "1984-02-29", "1984-02-28"),

@@ -37,7 +37,7 @@ fn nothing_secret_is_logged() {
         assert!(!wrong.success);
         let other = directory.path().join("other.xml");
         let text = fs::read_to_string(&prescription).unwrap();
-        fs::write(&other, text.replace("T028491609", "T028491617")).unwrap();
+        fs::write(&other, text.replace("T028491609", "T028491611")).unwrap();
         let mismatch = service.sign(&other, PIN_QES, &egk_arguments).0;
         assert!(!mismatch.success);
         let cut = directory.path().join("cut.xml");
@@ -102,7 +102,7 @@ fn secrets() -> Vec<Secret> {
         }
     }
     for text in
-        ["T028491609", "T028491617", "Wörtheim", "Zoë", "19840229", "1984-02-29", "Straße der Prüfung", ICCSN]
+        ["T028491609", "T028491611", "Wörtheim", "Zoë", "19840229", "1984-02-29", "Straße der Prüfung", ICCSN]
     {
         all.push(Secret { text: text.into(), pin: false });
     }
