@@ -54,11 +54,12 @@ pub struct CardKey {
     pub profile: &'static KeyProfile,
     /// The X.509 certificate, DER.
     pub certificate: Vec<u8>,
+    /// Certificates that stand behind it in the same file, DER: those of its issuers, if the card has them.
+    pub issuers: Vec<Vec<u8>>,
 }
 
 impl Hpc {
-    /// Identifies the card and reads serial number, certificates and PIN states, in one exclusive section and with
-    /// twelve commands. Keys whose certificate file is absent or empty are left out.
+    /// Identifies the card and reads serial number and certificates, in one exclusive section and with ten commands. Keys whose certificate file is absent or empty are left out.
     ///
     /// # Errors
     /// [`OpenError::Foreign`] for every other card.
@@ -67,7 +68,7 @@ impl Hpc {
     }
 
     /// As [`Hpc::open`], but with four commands if `recall` knows the certificates of the card with this profile and
-    /// serial number from an earlier reading and the card agrees. The states of the PINs stay unknown then.
+    /// serial number from an earlier reading and the card agrees.
     ///
     /// # Errors
     /// As [`Hpc::open`].
@@ -82,9 +83,9 @@ impl Hpc {
         }
         let content = content?;
         let session = |application: &'static ApplicationProfile| {
-            let seen = content.pins.iter().find(|(name, _)| *name == application.application);
-            let pin = seen.map_or(PinStatus::Unknown, |(_, status)| *status);
-            Session::new(application.application, &application.pin, pin)
+            let mut session = Session::new(application.application, &application.pin);
+            session.selected = content.selected == Some(application.application);
+            session
         };
         Ok(Hpc {
             sessions: content.profile.applications.iter().map(session).collect(),
@@ -117,11 +118,12 @@ impl Hpc {
     /// The certificates for [`Hpc::open_known`] next time; `None` if they came from there, or if some could not be read
     /// though the card may have them.
     pub fn to_remember(&self) -> Option<KnownCertificates> {
-        let keys = self.keys.iter().map(|key| (key.profile.id, key.certificate.clone()));
+        let file = |key: &CardKey| [key.certificate.clone(), key.issuers.concat()].concat();
+        let keys = self.keys.iter().map(|key| (key.profile.id, file(key)));
         (self.to_remember && !self.keys.is_empty()).then(|| keys.collect())
     }
 
-    /// The PIN state as last seen, without asking the card.
+    /// The PIN state as last seen, without asking the card: unknown before the first use of the PIN.
     pub fn pin_status(&self, application: Application) -> PinStatus {
         let session = self.sessions.iter().find(|session| session.application == application);
         session.map_or(PinStatus::Unknown, |session| session.pin)

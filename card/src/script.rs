@@ -82,12 +82,6 @@ impl Script {
         Script { atr: self.atr.clone(), steps: self.steps.iter().map(copy).collect() }
     }
 
-    /// Another answer to the last command.
-    pub(crate) fn replace_last(mut self, command: &str, answer: &str) -> Script {
-        self.steps.pop_back();
-        self.on(command, answer)
-    }
-
     pub(crate) fn start(self) -> (Box<dyn Transport>, Log) {
         let state = State { steps: self.steps, commands: 0, in_section: false };
         let log = Log(Arc::new(Mutex::new(state)));

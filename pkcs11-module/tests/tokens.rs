@@ -4,7 +4,7 @@
 use card_simulator::{NewCard, ProfileName};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::MechanismType;
-use cryptoki::object::{Attribute, AttributeInfo, AttributeType, ObjectClass};
+use cryptoki::object::{Attribute, AttributeInfo, AttributeType, CertificateType, ObjectClass};
 use cryptoki::session::UserType;
 
 mod bench;
@@ -37,7 +37,7 @@ fn a_card_shows_as_two_tokens_with_stable_names() {
 }
 
 #[test]
-fn showing_all_objects_costs_twelve_commands_once() {
+fn showing_all_objects_costs_ten_commands_once() {
     for profile in PROFILES {
         let bench = Bench::with(profile);
         let list = || {
@@ -53,7 +53,7 @@ fn showing_all_objects_costs_twelve_commands_once() {
             }
         };
         let ((), first) = bench.cost(list);
-        assert!(first <= 12, "{profile}: {first} commands");
+        assert!(first <= 10, "{profile}: {first} commands");
         assert_eq!(bench.cost(list).1, 0, "{profile}");
     }
 }
@@ -198,14 +198,6 @@ fn pin_flags_follow_what_the_card_says() {
 }
 
 #[test]
-fn transport_pins_must_be_changed_first() {
-    let bench = Bench::configured(Some(NewCard::new(ProfileName::HpcP384).transport_pins(true)), "");
-    assert!(bench.module.get_token_info(bench.qes()).unwrap().user_pin_to_be_changed());
-    let session = bench.session(bench.qes());
-    assert_eq!(rv(login(&session, UserType::User, "234567")), RvError::PinExpired);
-}
-
-#[test]
 fn hidden_keys_show_neither_objects_nor_mechanisms() {
     let bench = Bench::configured(Some(NewCard::new(ProfileName::HbaG21)), "hide_keys = [\"brainpool\"]");
     for (slot, left) in [(bench.esign(), 2), (bench.qes(), 1)] {
@@ -219,4 +211,19 @@ fn hidden_keys_show_neither_objects_nor_mechanisms() {
         }
         assert!(!bench.module.get_mechanism_list(slot).unwrap().contains(&MechanismType::ECDSA));
     }
+}
+
+#[test]
+fn a_ca_certificate_on_the_card_is_an_object_and_costs_no_further_command() {
+    let own = include_bytes!("../testdata/secp384r1.der").as_slice();
+    let issuer = include_bytes!("../testdata/brainpoolp256r1.der").as_slice();
+    let file = [own, issuer].concat();
+    let bench =
+        Bench::configured(Some(NewCard::new(ProfileName::HpcP384).file("EF.C.HP.AUT.E384", file)), "");
+    let authority = [Attribute::CertificateType(CertificateType::X_509), Attribute::Value(issuer.to_vec())];
+    let (found, cost) = bench.cost(|| bench.session(bench.esign()).find_objects(&authority).unwrap());
+    assert_eq!((found.len(), cost), (1, 10));
+    let session = bench.session(bench.esign());
+    assert_eq!(objects(&session, ObjectClass::CERTIFICATE, "C.HP.AUT.E384 issuer"), found);
+    assert!(objects(&session, ObjectClass::PUBLIC_KEY, "C.HP.AUT.E384 issuer").is_empty());
 }

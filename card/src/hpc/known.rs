@@ -3,13 +3,13 @@
 //! Two commands see whether they still are the card's: SELECT of an application and the beginning of one certificate,
 //! which holds its serial number and issuer. What differs, or cannot be compared, is read anew.
 
+use super::open::{card_key, split};
 use super::{CardKey, commands};
 use crate::apdu::{Command, Le};
 use crate::profile::Profile;
-use crate::tlv;
 use crate::transport::{Transport, TransportError};
 
-/// Certificates by [`KeyProfile::id`](crate::profile::KeyProfile::id), DER.
+/// Certificates by [`KeyProfile::id`](crate::profile::KeyProfile::id), DER, with those of their issuers behind them.
 pub type KnownCertificates = Vec<(u8, Vec<u8>)>;
 
 /// Bytes one short READ BINARY answers.
@@ -49,12 +49,10 @@ fn keys(profile: &'static Profile, known: &KnownCertificates) -> Option<Vec<Card
     let mut keys = Vec::new();
     for (application, profile) in all {
         if let Some((_, certificate)) = known.iter().find(|(id, _)| *id == profile.id) {
-            let complete = tlv::total_len(certificate) == Some(certificate.len());
-            keys.push(complete.then(|| CardKey {
-                application,
-                profile,
-                certificate: certificate.clone(),
-            })?);
+            let (_, end) = split(certificate);
+            keys.push(
+                card_key(application, profile, certificate).filter(|_| end == Some(certificate.len()))?,
+            );
         }
     }
     (keys.len() == known.len()).then_some(keys)

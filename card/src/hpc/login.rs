@@ -44,6 +44,9 @@ impl Hpc {
             Place::Shared if was_logged_in && application == Application::Qes => commands::select_mf(),
             Place::Shared | Place::Nowhere => return Ok(()),
         };
+        if place == Place::Shared {
+            self.leave_shared_channel();
+        }
         match self.section(|hpc| hpc.send(&farewell)) {
             Ok(_) | Err(CardError::Reset) => Ok(()),
             Err(error) => {
@@ -132,6 +135,7 @@ impl Hpc {
         }
         let session = self.session(profile.application)?;
         session.place = Place::Shared;
+        session.selected = true;
         session.key = None;
         Ok(())
     }

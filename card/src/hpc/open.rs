@@ -1,11 +1,11 @@
-//! Reading a card once: serial number, certificates, PIN states.
+//! Reading a card once: serial number and certificates. PINs are not asked about: their states come with the first answer
+//! to a PIN, and asking would cost every start two commands more.
 
 use super::known::{self, KnownCertificates};
 use super::{CardKey, OpenError, commands};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
 use crate::identify::{CardKind, identify};
-use crate::pin::PinStatus;
 use crate::profile::{Application, ApplicationProfile, KeyProfile, Profile};
 use crate::status::StatusWord;
 use crate::tlv;
@@ -16,7 +16,8 @@ pub(super) struct Content {
     pub(super) profile: &'static Profile,
     pub(super) iccsn: String,
     pub(super) keys: Vec<CardKey>,
-    pub(super) pins: Vec<(Application, PinStatus)>,
+    /// The application that is selected on the basic channel now.
+    pub(super) selected: Option<Application>,
     /// Whether the certificates come from an earlier reading.
     pub(super) recalled: bool,
     /// Whether everything that is missing is not on the card, rather than not readable this time.
@@ -34,15 +35,17 @@ pub(super) fn read(
     let iccsn = read_iccsn(transport)?.ok_or(OpenError::Malformed { file: "EF.GDO" })?;
     let known = recall(profile, &iccsn);
     let mut content =
-        Content { profile, iccsn, keys: Vec::new(), pins: Vec::new(), recalled: false, complete: true };
+        Content { profile, iccsn, keys: Vec::new(), selected: None, recalled: false, complete: true };
     if let Some(known) = known
         && let Some(keys) = known::check(transport, profile, &known)?
     {
+        content.selected = keys.first().map(|key| key.application);
         (content.keys, content.recalled) = (keys, true);
         return Ok(content);
     }
     let mut length = Length::Extended;
-    for application in &profile.applications {
+    // ESIGN last: what most programs sign with is selected then.
+    for application in profile.applications.iter().rev() {
         read_application(transport, application, &mut length, &mut content)?;
     }
     Ok(content)
@@ -69,44 +72,69 @@ fn read_application(
     if !status.is_ok() {
         return Err(OpenError::Status { command: "SELECT", status });
     }
+    content.selected = Some(profile.application);
+    let mut keys = Vec::new();
     for key in &profile.keys {
-        if let Some(certificate) = read_certificate(transport, key, length, &mut content.complete)? {
-            content.keys.push(CardKey { application: profile.application, profile: key, certificate });
-        }
+        let read = read_certificates(transport, key, length, &mut content.complete)?;
+        keys.extend(card_key(profile.application, key, &read));
     }
-    let status = transport.transmit(&commands::pin_status(profile.pin.reference))?.status;
-    content.pins.push((profile.application, PinStatus::from_status(status)));
+    content.keys.splice(0..0, keys);
     Ok(())
 }
 
-/// A certificate, cut at the end of its DER object; `None` if the file is absent, empty or holds something else.
-fn read_certificate(
+/// A key with what its certificate file holds, if that begins with a certificate.
+pub(super) fn card_key(
+    application: Application,
+    profile: &'static KeyProfile,
+    file: &[u8],
+) -> Option<CardKey> {
+    let (mut certificates, _) = split(file);
+    let certificate = (!certificates.is_empty()).then(|| certificates.remove(0))?;
+    Some(CardKey { application, profile, certificate, issuers: certificates })
+}
+
+/// The file of a certificate; empty if it is absent, empty or holds something else.
+fn read_certificates(
     transport: &mut dyn Transport,
     key: &KeyProfile,
     length: &mut Length,
     complete: &mut bool,
-) -> Result<Option<Vec<u8>>, OpenError> {
-    let mut content = match file::read(transport, key.certificate_sfid, length, tlv::total_len) {
+) -> Result<Vec<u8>, OpenError> {
+    let content = match file::read(transport, key.certificate_sfid, length, |read| split(read).1) {
         Ok(content) => content,
         Err(FileError::Status(status)) if is_absence(status) => {
             *complete &= matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::OFFSET);
             tracing::debug!(key = key.label, %status, "no certificate");
-            return Ok(None);
+            return Ok(Vec::new());
         }
         Err(FileError::Status(status)) => return Err(OpenError::Status { command: "READ BINARY", status }),
         Err(FileError::Transport(error)) => return Err(error.into()),
     };
-    match tlv::total_len(&content) {
-        Some(total) if content.first() == Some(&DER_SEQUENCE) && total <= content.len() => {
-            content.truncate(total);
-            Ok(Some(content))
-        }
-        _ => {
-            *complete &= content.first() != Some(&DER_SEQUENCE);
-            tracing::debug!(key = key.label, bytes = content.len(), "no complete certificate");
-            Ok(None)
+    let (certificates, end) = split(&content);
+    if certificates.is_empty() || end.is_none_or(|end| end > content.len()) {
+        *complete &= content.first() != Some(&DER_SEQUENCE);
+        tracing::debug!(key = key.label, bytes = content.len(), "no complete certificate");
+    }
+    Ok(content)
+}
+
+/// The DER objects that a file begins with, one behind the other, and where they end; `None` if that cannot be told yet.
+/// Anything but a further SEQUENCE behind one is padding.
+pub(super) fn split(file: &[u8]) -> (Vec<Vec<u8>>, Option<usize>) {
+    let mut objects = Vec::new();
+    let mut end = 0;
+    while let Some(rest) = file.get(end..).filter(|rest| rest.first() == Some(&DER_SEQUENCE)) {
+        let Some(total) = tlv::total_len(rest) else {
+            return (objects, None);
+        };
+        end = end.saturating_add(total);
+        match rest.get(..total) {
+            Some(object) => objects.push(object.to_vec()),
+            None => return (objects, Some(end)),
         }
     }
+    let known = end > 0 || !file.is_empty();
+    (objects, known.then_some(end))
 }
 
 /// Not there, empty, protected or switched off: such a file costs its key only. Every other word is a failure of the

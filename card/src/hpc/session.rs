@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) puk: PinStatus,
     pub(super) place: Place,
     pub(super) logged_in: bool,
+    /// Whether the application is the selected one on the basic channel, unless another program interfered.
+    pub(super) selected: bool,
     /// The key the application's channel has selected.
     pub(super) key: Option<KeyChoice>,
     pub(super) signatures_per_pin: Option<Option<u32>>,
@@ -50,13 +52,14 @@ pub(super) enum Connection {
 }
 
 impl Session {
-    pub(super) fn new(application: Application, profile: &PinProfile, pin: PinStatus) -> Session {
+    pub(super) fn new(application: Application, profile: &PinProfile) -> Session {
         Session {
             application,
-            pin,
+            pin: PinStatus::Unknown,
             puk: PinStatus::Unknown,
             place: Place::Nowhere,
             logged_in: false,
+            selected: false,
             key: None,
             signatures_per_pin: None,
             tries: profile.tries,
@@ -81,10 +84,9 @@ impl Session {
         }
     }
 
-    /// Whether this key is selected on the basic channel, or its application is, unless another program interfered.
-    pub(super) fn may_be_selected(&self, choice: KeyChoice) -> bool {
-        let in_application = self.application == Application::Qes && self.logged_in;
-        self.place == Place::Shared && (self.key == Some(choice) || in_application)
+    /// Whether the keys of the application may be used on the basic channel without selecting it first.
+    pub(super) fn may_be_selected(&self) -> bool {
+        self.place == Place::Shared && self.selected
     }
 
     /// Whether the keys may be asked for a signature.
@@ -126,6 +128,9 @@ impl Hpc {
 
     /// Another DF is about to be selected on the shared channel: a login that depends on the old one is over.
     pub(super) fn leave_shared_channel(&mut self) {
+        for session in &mut self.sessions {
+            session.selected = false;
+        }
         for session in self.sessions.iter_mut().filter(|session| session.place == Place::Shared) {
             session.key = None;
             if session.application == Application::Qes {
@@ -157,6 +162,7 @@ impl Hpc {
 
     /// Drops what was known and says why.
     fn lost(&mut self, error: TransportError) -> CardError {
+        self.sessions.iter_mut().for_each(|session| session.selected = false);
         let open = self.sessions.iter_mut().filter_map(Session::forget);
         self.orphans.extend(open);
         self.connection = Connection::Broken;

@@ -33,7 +33,7 @@ impl Hpc {
             return Err(CardError::NotLoggedIn);
         }
         let signature = self.section(|hpc| {
-            if hpc.session(application)?.may_be_selected(choice)
+            if hpc.session(application)?.may_be_selected()
                 && let Some(public_key) = PublicKey::from_certificate(&certificate, key.kind)
                 && let Some(signature) = hpc.try_shared(application, choice, input)?
             {

@@ -24,16 +24,14 @@ fn start_up() -> Script {
     Script::new("3B9C968131FE458066485043333834739621F3B4")
         .on("00A4040400", &script::fcp("F04850433338342E4D46"))
         .on("00B0820000", "5A0A802768831100002208859000")
+        .on("00A4040C0BF04850433338342E514553", "9000")
+        .on("00B08600000000", &format!("{CERTIFICATE}9000"))
+        .on("00B09000000000", &format!("{CERTIFICATE}9000"))
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B08600000000", &format!("{CERTIFICATE}9000"))
         .on("00B08100000000", &format!("{CERTIFICATE}9000"))
         .on("00B08500000000", &format!("{CERTIFICATE}9000"))
         .on("00B08200000000", &format!("{CERTIFICATE}9000"))
-        .on("80200001", "63C3")
-        .on("00A4040C0BF04850433338342E514553", "9000")
-        .on("00B08600000000", &format!("{CERTIFICATE}9000"))
-        .on("00B09000000000", &format!("{CERTIFICATE}9000"))
-        .on("80200081", "63C3")
 }
 
 /// An open generic card with the commands that follow.

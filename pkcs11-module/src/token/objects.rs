@@ -6,6 +6,7 @@ use std::sync::Arc;
 use card::hpc::CardKey;
 use card::profile::{Application, KeyProfile, KeyPurpose};
 use cryptoki_sys::*;
+use sha2::{Digest, Sha256};
 
 use super::certificate::{Certificate, PublicKey, octet_string};
 use super::mechanisms;
@@ -66,18 +67,35 @@ impl Object {
 
     fn certificate(key: &CardKey, certificate: &Certificate<'_>) -> Object {
         let mut object = Object::common(CKO_CERTIFICATE, &key.profile.label, "certificate");
-        object.number(CKA_CERTIFICATE_TYPE, CKC_X_509);
         object.number(CKA_CERTIFICATE_CATEGORY, CK_CERTIFICATE_CATEGORY_TOKEN_USER);
-        object.flag(CKA_TRUSTED, false);
         object.bytes(CKA_ID, &[key.profile.id]);
-        object.bytes(CKA_SUBJECT, certificate.subject);
-        object.bytes(CKA_ISSUER, certificate.issuer);
-        object.bytes(CKA_SERIAL_NUMBER, certificate.serial);
-        object.bytes(CKA_VALUE, &key.certificate);
-        object.bytes(CKA_PUBLIC_KEY_INFO, certificate.key_info);
-        object.bytes(CKA_START_DATE, &[]);
-        object.bytes(CKA_END_DATE, &[]);
+        object.x509(&key.certificate, certificate);
         object
+    }
+
+    /// A certificate of an issuer. Its id must not be that of a key, and not zero: NSS takes the one for a pair and the
+    /// other for any CA.
+    fn issuer(key: &CardKey, der: &[u8], certificate: &Certificate<'_>) -> Object {
+        let id = Sha256::digest(certificate.key_info);
+        let part = format!("issuer {}", hex::encode(Sha256::digest(der)));
+        let mut object = Object::common(CKO_CERTIFICATE, &key.profile.label, &part);
+        object.set(CKA_LABEL, format!("{} issuer", key.profile.label).as_bytes());
+        object.number(CKA_CERTIFICATE_CATEGORY, CK_CERTIFICATE_CATEGORY_AUTHORITY);
+        object.bytes(CKA_ID, id.as_slice());
+        object.x509(der, certificate);
+        object
+    }
+
+    fn x509(&mut self, der: &[u8], certificate: &Certificate<'_>) {
+        self.number(CKA_CERTIFICATE_TYPE, CKC_X_509);
+        self.flag(CKA_TRUSTED, false);
+        self.bytes(CKA_SUBJECT, certificate.subject);
+        self.bytes(CKA_ISSUER, certificate.issuer);
+        self.bytes(CKA_SERIAL_NUMBER, certificate.serial);
+        self.bytes(CKA_VALUE, der);
+        self.bytes(CKA_PUBLIC_KEY_INFO, certificate.key_info);
+        self.bytes(CKA_START_DATE, &[]);
+        self.bytes(CKA_END_DATE, &[]);
     }
 
     fn public_key(key: &CardKey, certificate: &Certificate<'_>) -> Object {
@@ -198,7 +216,8 @@ pub(crate) struct Offer {
 /// about it.
 pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) -> Vec<Arc<Object>> {
     let mut objects = vec![Object::profile()];
-    for key in keys.iter().filter(|key| key.application == application) {
+    let of_application = || keys.iter().filter(|key| key.application == application);
+    for key in of_application() {
         match Certificate::parse(&key.certificate) {
             Ok(certificate) => objects.extend([
                 Object::certificate(key, &certificate),
@@ -206,6 +225,15 @@ pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) 
                 Object::private_key(key, &certificate, offer),
             ]),
             Err(error) => tracing::warn!(key = key.profile.label, %error, "certificate left out"),
+        }
+    }
+    for (key, der) in of_application().flat_map(|key| key.issuers.iter().map(move |der| (key, der))) {
+        match Certificate::parse(der) {
+            Ok(_) if objects.iter().any(|object| object.matches(CKA_VALUE, der)) => {}
+            Ok(certificate) => objects.push(Object::issuer(key, der, &certificate)),
+            Err(error) => {
+                tracing::warn!(key = key.profile.label, %error, "certificate of an issuer left out")
+            }
         }
     }
     objects.into_iter().map(Arc::new).collect()
@@ -229,7 +257,12 @@ mod tests {
         let application =
             profile.applications.iter().find(|a| a.keys.iter().any(|k| k.label == label)).unwrap();
         let key = application.keys.iter().find(|key| key.label == label).unwrap();
-        CardKey { application: application.application, profile: key, certificate: certificate.to_vec() }
+        CardKey {
+            application: application.application,
+            profile: key,
+            certificate: certificate.to_vec(),
+            issuers: Vec::new(),
+        }
     }
 
     fn ec_key() -> CardKey {
@@ -254,6 +287,22 @@ mod tests {
         assert!(objects[1..4].iter().all(|object| object.value(CKA_ID).unwrap() == [1]));
         assert!(objects[4..].iter().all(|object| object.value(CKA_ID).unwrap() == [4]));
         assert!(objects.iter().filter(|object| object.private).all(|object| object.private_key.is_some()));
+    }
+
+    #[test]
+    fn certificates_of_issuers_show_once_and_belong_to_no_key() {
+        let issuer = include_bytes!("../../testdata/brainpoolp256r1.der").to_vec();
+        let mut keys = [ec_key(), rsa_key()];
+        for key in &mut keys {
+            key.issuers = vec![issuer.clone(), b"damaged".to_vec()];
+        }
+        let objects = objects(&keys, Application::Esign, OFFER);
+        assert_eq!(objects.len(), 8);
+        let shown = objects.last().unwrap();
+        assert_eq!(number(shown, CKA_CERTIFICATE_CATEGORY), CK_CERTIFICATE_CATEGORY_AUTHORITY);
+        assert_eq!(shown.value(CKA_VALUE).unwrap(), issuer);
+        assert_eq!(shown.value(CKA_ID).unwrap().len(), 32);
+        assert_eq!(shown.value(CKA_LABEL).unwrap(), b"C.HP.AUT.E384 issuer");
     }
 
     #[test]

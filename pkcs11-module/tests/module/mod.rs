@@ -12,6 +12,41 @@ use std::path::PathBuf;
 use cryptoki_sys::*;
 use tempfile::TempDir;
 
+/// Names in the order of the lists: 68 of 2.40, 24 of 3.0, 12 of 3.2.
+pub(crate) const NAMES: &str = "C_Initialize C_Finalize C_GetInfo C_GetFunctionList C_GetSlotList C_GetSlotInfo \
+    C_GetTokenInfo C_GetMechanismList C_GetMechanismInfo C_InitToken C_InitPIN C_SetPIN C_OpenSession \
+    C_CloseSession C_CloseAllSessions C_GetSessionInfo C_GetOperationState C_SetOperationState C_Login C_Logout \
+    C_CreateObject C_CopyObject C_DestroyObject C_GetObjectSize C_GetAttributeValue C_SetAttributeValue \
+    C_FindObjectsInit C_FindObjects C_FindObjectsFinal C_EncryptInit C_Encrypt C_EncryptUpdate C_EncryptFinal \
+    C_DecryptInit C_Decrypt C_DecryptUpdate C_DecryptFinal C_DigestInit C_Digest C_DigestUpdate C_DigestKey \
+    C_DigestFinal C_SignInit C_Sign C_SignUpdate C_SignFinal C_SignRecoverInit C_SignRecover C_VerifyInit C_Verify \
+    C_VerifyUpdate C_VerifyFinal C_VerifyRecoverInit C_VerifyRecover C_DigestEncryptUpdate C_DecryptDigestUpdate \
+    C_SignEncryptUpdate C_DecryptVerifyUpdate C_GenerateKey C_GenerateKeyPair C_WrapKey C_UnwrapKey C_DeriveKey \
+    C_SeedRandom C_GenerateRandom C_GetFunctionStatus C_CancelFunction C_WaitForSlotEvent C_GetInterfaceList \
+    C_GetInterface C_LoginUser C_SessionCancel C_MessageEncryptInit C_EncryptMessage C_EncryptMessageBegin \
+    C_EncryptMessageNext C_MessageEncryptFinal C_MessageDecryptInit C_DecryptMessage C_DecryptMessageBegin \
+    C_DecryptMessageNext C_MessageDecryptFinal C_MessageSignInit C_SignMessage C_SignMessageBegin \
+    C_SignMessageNext C_MessageSignFinal C_MessageVerifyInit C_VerifyMessage C_VerifyMessageBegin \
+    C_VerifyMessageNext C_MessageVerifyFinal C_EncapsulateKey C_DecapsulateKey C_VerifySignatureInit \
+    C_VerifySignature C_VerifySignatureUpdate C_VerifySignatureFinal C_GetSessionValidationFlags C_AsyncComplete \
+    C_AsyncGetID C_AsyncJoin C_WrapKeyAuthenticated C_UnwrapKeyAuthenticated";
+
+/// Calls the function at a place of a list.
+///
+/// # Safety
+/// The first arguments are what this function takes; it does not see the others.
+pub(crate) unsafe fn call(list: *mut c_void, index: usize, arguments: [usize; 10]) -> CK_RV {
+    type TenArguments =
+        unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
+    let [a, b, c, d, e, f, g, h, i, j] = arguments;
+    // SAFETY: a list is a version, padded to a pointer, and then function pointers. In the C calling conventions of
+    // the supported platforms a function does not see arguments beyond its own.
+    unsafe {
+        let function = *list.cast::<Option<TenArguments>>().add(1 + index);
+        function.unwrap()(a, b, c, d, e, f, g, h, i, j)
+    }
+}
+
 /// A copy of the module and a configuration for it.
 pub(crate) struct Installed {
     directory: TempDir,

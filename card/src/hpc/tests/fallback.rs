@@ -59,7 +59,6 @@ fn opened_with_certificate(more: Script) -> (Hpc, Log) {
 fn without_channels_a_further_signature_is_one_command_as_long_as_it_verifies() {
     let kept = format!("{KEPT_SIGNATURE}9000");
     let script = shared_esign_login()
-        .on(SELECT_ESIGN, "9000")
         .on(&select_key(0, 0x86, 0x00), "9000")
         .on(&pso(0), &kept)
         .on(&pso(0), &kept)
@@ -67,7 +66,7 @@ fn without_channels_a_further_signature_is_one_command_as_long_as_it_verifies() 
     let (mut hpc, log) = opened_with_certificate(script);
     hpc.verify_pin(Application::Esign, &pin()).unwrap();
     log.take_count();
-    for expected in [3, 1, 1] {
+    for expected in [2, 1, 1] {
         hpc.sign(1, SignatureScheme::Ecdsa, &QES_DIGEST).unwrap();
         assert_eq!(log.take_count(), expected);
     }
@@ -79,7 +78,6 @@ fn a_signature_of_another_key_is_thrown_away_and_the_key_selected_anew() {
     let kept = format!("{KEPT_SIGNATURE}9000");
     for disturbed in [signature().as_str(), "6982", "6985", "6A88", "9000", "0102039000"] {
         let script = shared_esign_login()
-            .on(SELECT_ESIGN, "9000")
             .on(&select_key(0, 0x86, 0x00), "9000")
             .on(&pso(0), &kept)
             .on(&pso(0), disturbed)

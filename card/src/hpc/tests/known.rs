@@ -30,7 +30,6 @@ fn a_known_card_costs_four_commands() {
     assert_eq!(hpc.keys().len(), 6);
     assert!(hpc.keys().iter().all(|key| key.certificate == script::bytes(CERTIFICATE)));
     assert_eq!(hpc.to_remember(), None);
-    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::Unknown);
     done(hpc, &log, more());
 }
 
@@ -56,7 +55,7 @@ fn what_cannot_be_of_this_card_costs_nothing() {
     for known in [vec![], vec![(99, vec![0x30, 0])], vec![(1, vec![0x30, 9, 1])], vec![(1, vec![])]] {
         let (transport, log) = identified().then(after_the_serial_number()).start();
         let hpc = Hpc::open_known(transport, |_, _| Some(known)).unwrap();
-        assert_eq!(log.take_count(), 12);
+        assert_eq!(log.take_count(), 10);
         done(hpc, &log, more());
     }
 }
@@ -65,10 +64,11 @@ fn what_cannot_be_of_this_card_costs_nothing() {
 fn what_was_read_badly_is_not_remembered() {
     for (answer, remembered) in [("6A82", true), ("6B00", true), ("6982", false)] {
         let script = identified()
+            .then(signature_certificates())
             .on("00A4040C0DF04850433338342E455349474E", "9000")
             .on("00B08600000000", &format!("{CERTIFICATE}9000"))
             .on("00B08100000000", answer)
-            .then(after_two_certificates());
+            .then(encryption_certificates());
         let (transport, log) = script.start();
         let hpc = Hpc::open(transport).unwrap();
         assert_eq!(hpc.to_remember().is_some(), remembered, "{answer}");
@@ -79,6 +79,7 @@ fn what_was_read_badly_is_not_remembered() {
 #[test]
 fn a_card_that_fails_is_no_card_with_fewer_keys() {
     let script = identified()
+        .then(signature_certificates())
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B08600000000", &format!("{CERTIFICATE}9000"))
         .on("00B08100000000", "6F00");
@@ -88,21 +89,48 @@ fn a_card_that_fails_is_no_card_with_fewer_keys() {
     log.assert_finished();
 }
 
+#[test]
+fn certificates_of_issuers_are_remembered_too() {
+    let file = format!("{CERTIFICATE}3003020106FFFF9000");
+    let mut script = Script::new("3B9F")
+        .on("00A4040400", &script::fcp("F04850433338342E4D46"))
+        .on("00B0820000", "5A0A802768831100002208859000")
+        .then(signature_certificates())
+        .on("00A4040C0DF04850433338342E455349474E", "9000");
+    for sfid in ["86", "81", "85", "82"] {
+        script = script.on(&format!("00B0{sfid}00000000"), &file);
+    }
+    let (transport, log) = script.start();
+    let read = Hpc::open(transport).unwrap();
+    let known = read.to_remember().unwrap();
+    done(read, &log, more());
+    let script = identified()
+        .on("00A4040C0DF04850433338342E455349474E", "9000")
+        .on("00B0860000", &format!("{CERTIFICATE}30039000"));
+    let (transport, log) = script.start();
+    let hpc = Hpc::open_known(transport, |_, _| Some(known)).unwrap();
+    let issuers: Vec<_> = hpc.keys().iter().map(|key| key.issuers.len()).collect();
+    assert_eq!(issuers, [1, 1, 1, 1, 0, 0]);
+    done(hpc, &log, more());
+}
+
 fn after_the_serial_number() -> Script {
-    more()
+    signature_certificates()
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B08600000000", &format!("{CERTIFICATE}9000"))
         .on("00B08100000000", &format!("{CERTIFICATE}9000"))
-        .then(after_two_certificates())
+        .then(encryption_certificates())
 }
 
-fn after_two_certificates() -> Script {
+fn signature_certificates() -> Script {
     more()
-        .on("00B08500000000", &format!("{CERTIFICATE}9000"))
-        .on("00B08200000000", &format!("{CERTIFICATE}9000"))
-        .on("80200001", "63C3")
         .on("00A4040C0BF04850433338342E514553", "9000")
         .on("00B08600000000", &format!("{CERTIFICATE}9000"))
         .on("00B09000000000", &format!("{CERTIFICATE}9000"))
-        .on("80200081", "63C3")
+}
+
+fn encryption_certificates() -> Script {
+    more()
+        .on("00B08500000000", &format!("{CERTIFICATE}9000"))
+        .on("00B08200000000", &format!("{CERTIFICATE}9000"))
 }

@@ -120,7 +120,7 @@ fn a_wrong_puk_tells_its_uses_and_leaves_the_pin_alone() {
     assert_eq!(hpc.puk_status(Application::Qes), PinStatus::NotVerified { tries: 9 });
     assert!(matches!(hpc.unblock_pin(Application::Qes, &wrong, None), Err(CardError::PukBlocked)));
     assert_eq!(hpc.puk_status(Application::Qes), PinStatus::Blocked);
-    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::NotVerified { tries: 3 });
+    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::Unknown);
     done(hpc, &log, more().on("01708000", "9000"));
 }
 

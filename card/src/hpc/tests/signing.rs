@@ -154,14 +154,17 @@ fn a_key_selection_that_got_lost_is_repeated_once() {
 
 #[test]
 fn a_disabled_pin_needs_no_login() {
-    let (transport, log) = start_up().replace_last("80200081", "62D0").start();
+    let (transport, log) = start_up().start();
     let mut hpc = Hpc::open(transport).unwrap();
     log.then(
         more()
             .on("00A4040C0BF04850433338342E514553", "9000")
+            .on("80200081", "62D0")
+            .on("00A4040C0BF04850433338342E514553", "9000")
             .on(&select_key(0, 0x86, 0x00), "9000")
             .on(&pso(0), &signature()),
     );
+    assert_eq!(hpc.ask_pin_status(Application::Qes).unwrap(), PinStatus::Disabled);
     hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST).unwrap();
     done(hpc, &log, more());
 }

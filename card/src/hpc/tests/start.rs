@@ -2,10 +2,10 @@ use super::*;
 use crate::profile::KeyPurpose;
 
 #[test]
-fn opening_the_generic_card_costs_twelve_commands() {
+fn opening_the_generic_card_costs_ten_commands() {
     let (transport, log) = start_up().start();
     let hpc = Hpc::open(transport).unwrap();
-    assert_eq!(log.take_count(), 12);
+    assert_eq!(log.take_count(), 10);
     assert_eq!(hpc.profile().name, "hpc-p384");
     assert_eq!(hpc.iccsn(), "80276883110000220885");
     let labels: Vec<_> = hpc.keys().iter().map(|key| key.profile.label.as_str()).collect();
@@ -19,34 +19,44 @@ fn opening_the_generic_card_costs_twelve_commands() {
     ];
     assert_eq!(labels, expected);
     assert!(hpc.keys().iter().all(|key| key.certificate == script::bytes(CERTIFICATE)));
-    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::NotVerified { tries: 3 });
-    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::NotVerified { tries: 3 });
+    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::Unknown, "no PIN was asked about");
+    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::Unknown);
     done(hpc, &log, more());
 }
 
 #[test]
-fn opening_the_german_card_costs_twelve_commands() {
+fn opening_the_german_card_costs_ten_commands() {
     let certificate = format!("{CERTIFICATE}9000");
     let script = Script::new("3BD097FF81B1FE451FC7EB")
         .on("00A4040400", &script::fcp("D27600014601"))
         .on("00B0820000", "5A0A802768831100002208859000")
+        .on("00A4040C06D27600006601", "9000")
+        .on("00B08600000000", &certificate)
+        .on("00B09000000000", &certificate)
         .on("00A4040C0AA000000167455349474E", "9000")
         .on("00B08600000000", &certificate)
         .on("00B08100000000", &certificate)
         .on("00B08500000000", &certificate)
-        .on("00B08200000000", &certificate)
-        .on("80200001", "62C1")
-        .on("00A4040C06D27600006601", "9000")
-        .on("00B08600000000", &certificate)
-        .on("00B09000000000", &certificate)
-        .on("80200081", "63C0");
+        .on("00B08200000000", &certificate);
     let (transport, log) = script.start();
     let hpc = Hpc::open(transport).unwrap();
-    assert_eq!(log.take_count(), 12);
+    assert_eq!(log.take_count(), 10);
     assert_eq!(hpc.keys().len(), 6);
-    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::TransportPin);
-    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::Blocked);
     done(hpc, &log, more());
+}
+
+#[test]
+fn the_state_of_a_pin_is_asked_for_on_demand() {
+    let script = more()
+        .on("0070000001", "019000")
+        .on("01A4040C0BF04850433338342E514553", "9000")
+        .on("81200081", "62C1")
+        .on("81200081", "63C0");
+    let (mut hpc, log) = opened(script);
+    assert_eq!(hpc.ask_pin_status(Application::Qes).unwrap(), PinStatus::TransportPin);
+    assert_eq!(hpc.ask_pin_status(Application::Qes).unwrap(), PinStatus::Blocked);
+    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::Blocked);
+    done(hpc, &log, more().on("01708000", "9000"));
 }
 
 #[test]
@@ -68,26 +78,21 @@ fn keys_without_a_usable_certificate_are_left_out() {
     let script = Script::new("3B9F")
         .on("00A4040400", &script::fcp("F04850433338342E4D46"))
         .on("00B0820000", "5A0A802768831100002208859000")
+        .on("00A4040C0BF04850433338342E514553", "9000")
+        .on("00B08600000000", "6A82")
+        .on("00B09000000000", &format!("{CERTIFICATE}000000009000"))
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B08600000000", "6B00")
         .on("00B08100000000", "9000")
         // A header that promises more than the file holds: the rest is asked for once.
         .on("00B08500000000", "30039000")
         .on("00B00002000000", "6B00")
-        .on("00B08200000000", "FFFFFFFF6282")
-        .on("80200001", "6A88")
-        .on("00A4040C0BF04850433338342E514553", "9000")
-        .on("00B08600000000", "6A82")
-        .on("00B09000000000", &format!("{CERTIFICATE}000000009000"))
-        .on("80200081", "9000");
+        .on("00B08200000000", "FFFFFFFF6282");
     let (transport, log) = script.start();
     let hpc = Hpc::open(transport).unwrap();
     let [key] = hpc.keys() else { panic!("one key expected") };
     assert_eq!((key.profile.label.as_str(), key.profile.purpose), ("C.HP.QES.R2048", KeyPurpose::Signature));
     assert_eq!(key.certificate, script::bytes(CERTIFICATE), "padding behind the certificate is cut off");
-    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::Unknown);
-    assert_eq!(hpc.pin_status(Application::Qes), PinStatus::Verified);
-    assert!(!hpc.is_logged_in(Application::Qes), "another program's login is not ours");
     done(hpc, &log, more());
 }
 
@@ -100,22 +105,49 @@ fn a_card_without_extended_length_is_read_in_blocks() {
     let mut script = Script::new("3B9F")
         .on("00A4040400", &script::fcp("F04850433338342E4D46"))
         .on("00B0820000", "5A0A802768831100002208859000")
-        .on("00A4040C0DF04850433338342E455349474E", "9000")
+        .on("00A4040C0BF04850433338342E514553", "9000")
         .on("00B08600000000", "6700");
-    for (index, sfid) in ["86", "81", "85", "82", "86", "90"].into_iter().enumerate() {
-        if index == 4 {
-            script = script.on("80200001", "63C3").on("00A4040C0BF04850433338342E514553", "9000");
+    for (index, sfid) in ["86", "90", "86", "81", "85", "82"].into_iter().enumerate() {
+        if index == 2 {
+            script = script.on("00A4040C0DF04850433338342E455349474E", "9000");
         }
         script = script
             .on(&format!("00B0{sfid}0000"), &format!("{first}9000"))
             .on("00B0010000", &format!("{second}9000"))
             .on("00B0020000", &format!("{third}FFFF6282"));
     }
-    let (transport, log) = script.on("80200081", "63C3").start();
+    let (transport, log) = script.start();
     let hpc = Hpc::open(transport).unwrap();
     assert_eq!(hpc.keys().len(), 6);
     assert!(hpc.keys().iter().all(|key| key.certificate == script::bytes(&certificate)));
     done(hpc, &log, more());
+}
+
+#[test]
+fn certificates_of_issuers_are_found_behind_a_certificate() {
+    let chain = format!("{CERTIFICATE}3003020106 3003020107");
+    for (file, issuers) in [
+        (format!("{chain}9000"), 2),
+        (format!("{chain}00009000"), 2),
+        (format!("{chain}3082FFFF6282"), 2),
+        (format!("{CERTIFICATE}3003026282"), 0),
+    ] {
+        let script = Script::new("3B9F")
+            .on("00A4040400", &script::fcp("F04850433338342E4D46"))
+            .on("00B0820000", "5A0A802768831100002208859000")
+            .on("00A4040C0BF04850433338342E514553", "6A82")
+            .on("00A4040C0DF04850433338342E455349474E", "9000")
+            .on("00B08600000000", &file)
+            .on("00B08100000000", "6A82")
+            .on("00B08500000000", "6A82")
+            .on("00B08200000000", "6A82");
+        let (transport, log) = script.start();
+        let hpc = Hpc::open(transport).unwrap();
+        let [key] = hpc.keys() else { panic!("one key expected") };
+        assert_eq!(key.certificate, script::bytes(CERTIFICATE), "{file}");
+        assert_eq!(key.issuers.len(), issuers, "{file}");
+        done(hpc, &log, more());
+    }
 }
 
 #[test]
@@ -124,15 +156,13 @@ fn an_absent_application_costs_its_keys_only() {
     let script = Script::new("3B9F")
         .on("00A4040400", &script::fcp("F04850433338342E4D46"))
         .on("00B0820000", "5A0A802768831100002208859000")
-        .on("00A4040C0DF04850433338342E455349474E", "6A82")
         .on("00A4040C0BF04850433338342E514553", "9000")
         .on("00B08600000000", &certificate)
         .on("00B09000000000", &certificate)
-        .on("80200081", "63C3");
+        .on("00A4040C0DF04850433338342E455349474E", "6A82");
     let (transport, log) = script.start();
     let hpc = Hpc::open(transport).unwrap();
     assert_eq!(hpc.keys().len(), 2);
-    assert_eq!(hpc.pin_status(Application::Esign), PinStatus::Unknown);
     done(hpc, &log, more());
 }
 
