@@ -5,6 +5,7 @@
 
 mod address;
 mod fault;
+mod pin_pad;
 mod slot;
 mod socket;
 mod speed;
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 pub use address::Address;
 pub use fault::Fault;
+pub use pin_pad::{PinPad, Typed};
 pub use slot::Slot;
 pub use speed::{Speed, SpeedError, Traffic};
 pub use trace::masked;

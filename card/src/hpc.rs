@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
 use crate::profile::{Application, ApplicationProfile, DecipherScheme, KeyProfile, Profile, SignatureScheme};
-use crate::transport::{Traffic, Transport};
+use crate::transport::{PinPad, Traffic, Transport};
 
 mod budget;
 mod commands;
@@ -23,7 +23,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CardError, OpenError};
+pub use error::{CardError, OpenError, PinPadRefusal};
 pub use known::KnownCertificates;
 
 /// An identified card with everything that was read from it. All questions about it are answered from memory; only
@@ -147,6 +147,27 @@ impl Hpc {
     /// application is logged out.
     pub fn verify_pin(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
         self.log_in(application, pin)
+    }
+
+    /// What the reader's own PIN pad can be used for.
+    pub fn pin_pad(&self) -> PinPad {
+        self.transport.pin_pad()
+    }
+
+    /// As [`Hpc::verify_pin`], with the PIN entered on the reader's pad. Takes as long as the user does.
+    ///
+    /// # Errors
+    /// [`CardError::PinPad`] if the card was not asked; else as [`Hpc::verify_pin`].
+    pub fn verify_pin_on_pad(&mut self, application: Application) -> Result<(), CardError> {
+        self.log_in_on_pad(application)
+    }
+
+    /// As [`Hpc::change_pin`], with both PINs entered on the reader's pad.
+    ///
+    /// # Errors
+    /// [`CardError::PinPad`] if the card was not asked to change anything; else as [`Hpc::change_pin`].
+    pub fn change_pin_on_pad(&mut self, application: Application) -> Result<(), CardError> {
+        self.replace_pin_on_pad(application)
     }
 
     /// Asks the card for the state of a PIN; at most three commands, no try.

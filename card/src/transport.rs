@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::apdu::{ApduError, Command, Response};
 
 mod pcsc;
+mod pin_pad;
 mod readers;
 mod socket;
 mod traced;
 
+pub use pin_pad::{PinEntry, PinPad};
 pub use readers::{CardPresence, ReaderState, Readers};
 pub use socket::SocketTransport;
 pub use traced::{Traced, Traffic};
@@ -48,6 +51,26 @@ pub trait Transport: Send {
     /// No card, no reader, or no service.
     fn reconnect(&mut self) -> Result<(), TransportError>;
 
+    /// What the reader's own PIN pad can be used for.
+    fn pin_pad(&self) -> PinPad {
+        PinPad::default()
+    }
+
+    /// Lets the user enter PINs on the reader's pad, which puts them into the empty blocks of `command` and sends it.
+    /// Takes as long as the user does. The status word may be the reader's: 6400 nobody entered anything in time, 6401
+    /// cancelled, 6402 the new PIN was entered differently the second time, 6403 too few or too many digits.
+    ///
+    /// # Errors
+    /// As [`Transport::transmit`]; [`TransportError::NotTransacted`] without a pad for this.
+    fn enter_pin(&mut self, _command: &Command, _entry: &PinEntry) -> Result<Response, TransportError> {
+        Err(TransportError::NotTransacted)
+    }
+
+    /// A way for another thread to end a call that waits for the card; `None` where there is none.
+    fn hang_up(&self) -> Option<HangUp> {
+        None
+    }
+
     /// Commands and bytes since the connection was made; zeros for a transport that does not count.
     fn traffic(&self) -> Traffic {
         Traffic::default()
@@ -76,8 +99,41 @@ impl Transport for Box<dyn Transport> {
         self.as_mut().reconnect()
     }
 
+    fn pin_pad(&self) -> PinPad {
+        self.as_ref().pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        self.as_mut().enter_pin(command, entry)
+    }
+
+    fn hang_up(&self) -> Option<HangUp> {
+        self.as_ref().hang_up()
+    }
+
     fn traffic(&self) -> Traffic {
         self.as_ref().traffic()
+    }
+}
+
+/// Ends a connection from another thread: what it waits for fails, and so does everything later.
+#[derive(Clone)]
+pub struct HangUp(Arc<dyn Fn() + Send + Sync>);
+
+impl HangUp {
+    fn new(end: impl Fn() + Send + Sync + 'static) -> HangUp {
+        HangUp(Arc::new(end))
+    }
+
+    /// Ends the connection.
+    pub fn now(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for HangUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HangUp").finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use card::apdu::{Command, Le};
 use card::status::StatusWord;
@@ -22,6 +23,10 @@ const STATUS: &[u8] = &[0x07];
 const GET_ATR: &[u8] = &[0x04];
 const BEGIN: &[u8] = &[0x05];
 const END: &[u8] = &[0x06];
+/// GET_FEATURE_REQUEST; these readers have no features.
+const FEATURES: &[u8] = &hex!("FF42000D48");
+/// Longer than any test takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 const SELECT: &[u8] = &hex!("00A4040C");
 
 /// What the client is expected to send, and the answer.
@@ -48,7 +53,7 @@ impl Card {
     }
 
     fn connect(&self) -> SocketTransport {
-        SocketTransport::connect(&self.address).unwrap()
+        SocketTransport::connect(&self.address, PATIENCE).unwrap()
     }
 
     fn join(self) {
@@ -57,15 +62,23 @@ impl Card {
 }
 
 fn follow(mut stream: impl Read + Write, dialogue: Dialogue) {
-    for (expected, answer) in dialogue {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut message = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut message).unwrap();
-        assert_eq!(hex::encode(&message), hex::encode(expected));
-        stream.write_all(&u16::try_from(answer.len()).unwrap().to_be_bytes()).unwrap();
-        stream.write_all(&answer).unwrap();
+    for (index, (expected, answer)) in dialogue.into_iter().enumerate() {
+        say(&mut stream, expected, &answer);
+        // The end of connecting: has the reader a PIN pad?
+        if (index, expected, answer.is_empty()) == (1, GET_ATR, false) {
+            say(&mut stream, FEATURES, &[]);
+        }
     }
+}
+
+fn say(stream: &mut (impl Read + Write), expected: &[u8], answer: &[u8]) {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut message = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut message).unwrap();
+    assert_eq!(hex::encode(&message), hex::encode(expected));
+    stream.write_all(&u16::try_from(answer.len()).unwrap().to_be_bytes()).unwrap();
+    stream.write_all(answer).unwrap();
 }
 
 fn status(present: u8, insertions: u8) -> (&'static [u8], Vec<u8>) {
@@ -109,7 +122,7 @@ fn commands_go_through_tcp() {
     let long = [&hex!("00D68600 0003E8")[..], &[7; 1000]].concat().leak();
     let dialogue = vec![status(1, 1), atr(), (long, hex!("9000").to_vec())];
     let card = std::thread::spawn(move || follow(listener.accept().unwrap().0, dialogue));
-    let mut transport = SocketTransport::connect(&SocketAddress::Tcp(address)).unwrap();
+    let mut transport = SocketTransport::connect(&SocketAddress::Tcp(address), PATIENCE).unwrap();
     let command = Command::new(0x00, 0xD6, 0x86, 0x00).data(vec![7; 1000]);
     assert!(transport.transmit(&command).unwrap().status.is_ok());
     card.join().unwrap();
@@ -118,7 +131,7 @@ fn commands_go_through_tcp() {
 #[test]
 fn an_empty_reader_has_no_card() {
     let card = Card::listen(vec![vec![status(0, 0), (GET_ATR, vec![])]]);
-    assert!(matches!(SocketTransport::connect(&card.address), Err(TransportError::NoCard)));
+    assert!(matches!(SocketTransport::connect(&card.address, PATIENCE), Err(TransportError::NoCard)));
     card.join();
 }
 
@@ -246,7 +259,7 @@ fn nonsense_is_no_answer() {
     ]);
     let result = card.connect().transmit(&select());
     assert!(matches!(result, Err(TransportError::Apdu(_))), "{result:?}");
-    let result = SocketTransport::connect(&card.address);
+    let result = SocketTransport::connect(&card.address, PATIENCE);
     assert!(
         matches!(result, Err(TransportError::Malformed { what: "reader status", length: 2 })),
         "{result:?}"
@@ -271,7 +284,7 @@ fn readers_list_and_connect_a_socket() {
         let states = readers.list().unwrap();
         let [reader, nobody] = states.as_slice() else { panic!("two readers expected") };
         assert_eq!((reader.name.as_str(), reader.card), (name.as_str(), presence));
-        assert_eq!((nobody.card, nobody.protected_pin_entry), (CardPresence::Absent, false));
+        assert_eq!(nobody.card, CardPresence::Absent);
         seen.push(reader.insertions);
     }
     seen.dedup();

@@ -1,6 +1,6 @@
 //! Why a call failed, and the return value that says so (PKCS#11 v3.1 clause 5.1).
 
-use card::hpc::{CardError, OpenError};
+use card::hpc::{CardError, OpenError, PinPadRefusal};
 use card::pin::PinFormatError;
 use card::status::StatusWord;
 use card::transport::TransportError;
@@ -170,6 +170,12 @@ fn card_rv(error: &CardError) -> CK_RV {
         CardError::PinIncorrect { .. } | CardError::PukIncorrect { .. } => CKR_PIN_INCORRECT,
         CardError::PinBlocked | CardError::PukBlocked => CKR_PIN_LOCKED,
         CardError::NewPinRefused => CKR_PIN_LEN_RANGE,
+        CardError::PinPad(refusal) => match refusal {
+            PinPadRefusal::Absent => CKR_ARGUMENTS_BAD,
+            PinPadRefusal::Timeout | PinPadRefusal::Cancelled => CKR_FUNCTION_CANCELED,
+            PinPadRefusal::Mismatch => CKR_PIN_INVALID,
+            PinPadRefusal::Length => CKR_PIN_LEN_RANGE,
+        },
         CardError::PukSetsNoPin => CKR_FUNCTION_REJECTED,
         CardError::PinNotUsable { .. } => CKR_PIN_EXPIRED,
         CardError::PinFormat(PinFormatError::Length { .. }) => CKR_PIN_LEN_RANGE,
@@ -244,6 +250,11 @@ mod tests {
             (CardError::PukIncorrect { uses: 9 }, CKR_PIN_INCORRECT),
             (CardError::PukBlocked, CKR_PIN_LOCKED),
             (CardError::NewPinRefused, CKR_PIN_LEN_RANGE),
+            (CardError::PinPad(PinPadRefusal::Absent), CKR_ARGUMENTS_BAD),
+            (CardError::PinPad(PinPadRefusal::Timeout), CKR_FUNCTION_CANCELED),
+            (CardError::PinPad(PinPadRefusal::Cancelled), CKR_FUNCTION_CANCELED),
+            (CardError::PinPad(PinPadRefusal::Mismatch), CKR_PIN_INVALID),
+            (CardError::PinPad(PinPadRefusal::Length), CKR_PIN_LEN_RANGE),
             (CardError::PukSetsNoPin, CKR_FUNCTION_REJECTED),
             (CardError::PinNotUsable { status: PinStatus::TransportPin }, CKR_PIN_EXPIRED),
             (PinFormatError::Length { got: 3, min: 6, max: 8 }.into(), CKR_PIN_LEN_RANGE),

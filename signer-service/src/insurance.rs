@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn state(name: &str, card: CardPresence) -> ReaderState {
-        ReaderState { name: name.into(), card, insertions: 0, protected_pin_entry: false }
+        ReaderState { name: name.into(), card, insertions: 0 }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use card_simulator::server::{Address, Fault, Plug, Slot, Speed};
+use card_simulator::server::{Address, Fault, PinPad, Plug, Slot, Speed, Typed};
 use card_simulator::{Card, CardImage};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,6 +36,10 @@ pub(crate) struct Run {
     /// besides. What is left out takes no time.
     #[arg(long, value_name = "bits=N,command=MS,signature=MS", default_value = "bits=0")]
     speed: Speed,
+    /// Be a reader with a PIN pad, on sockets only, where somebody does these things in turn whenever a PIN is asked
+    /// for: digits, cancel, timeout. A change asks for the old PIN and twice for the new one.
+    #[arg(long, value_name = "DIGITS,...", value_delimiter = ',')]
+    pin_pad: Vec<Typed>,
     /// Answer data-returning commands that come without Le; real cards refuse them.
     #[arg(long)]
     lenient_le: bool,
@@ -107,6 +111,9 @@ fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Re
     let card = Card::new(CardImage::open(directory)?).lenient_le(arguments.lenient_le);
     let slot = Slot::with(card);
     slot.set_speed(arguments.speed);
+    if !arguments.pin_pad.is_empty() {
+        slot.set_pin_pad(PinPad::script(arguments.pin_pad.clone()));
+    }
     if let Some(number) = arguments.pull_after {
         slot.fault_at(number, Fault::Pull);
     }

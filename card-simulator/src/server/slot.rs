@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
+use super::pin_pad::{self, PinPad};
 use super::speed::{Speed, Traffic};
 use super::trace;
 use crate::Card;
@@ -38,6 +39,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     trace: VecDeque<String>,
     sink: Option<Sink>,
+    pin_pad: Option<PinPad>,
 }
 
 struct Sink(Box<dyn FnMut(&str) + Send>);
@@ -164,6 +166,11 @@ impl Slot {
         self.state().sink = Some(Sink(Box::new(sink)));
     }
 
+    /// Gives the reader a PIN pad. Clients learn of it when they connect.
+    pub fn set_pin_pad(&self, pad: PinPad) {
+        self.state().pin_pad = Some(pad);
+    }
+
     /// Lets something go wrong at a command; commands are counted from 1, see [`Slot::commands`].
     pub fn fault_at(&self, command: u64, fault: Fault) {
         self.state().faults.insert(command, fault);
@@ -245,6 +252,12 @@ impl Client {
             drop(state);
             self.slot.shared.changed.notify_all();
         }
+    }
+
+    /// An order for the reader itself. Nobody waits for the slot while somebody types, but for the card.
+    pub(super) fn control(&mut self, message: &[u8]) -> Reply {
+        let pad = self.slot.state().pin_pad.clone();
+        pin_pad::control(pad.as_ref(), message, Reply::Answer, |command| self.transmit(command))
     }
 
     /// Sends a command.

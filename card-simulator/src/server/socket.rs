@@ -22,6 +22,8 @@ const ATR: u8 = 0x04;
 const BEGIN: u8 = 0x05;
 const END: u8 = 0x06;
 const STATUS: u8 = 0x07;
+/// No class byte: what follows is a control code and its input, for the reader.
+const CONTROL: u8 = 0xFF;
 
 /// Answer to BEGIN and END.
 const DONE: [u8; 1] = [0x00];
@@ -78,11 +80,17 @@ fn serve(stream: &mut Stream, mut client: Client) {
                 DONE.to_vec()
             }
             [STATUS] => status(&client),
-            [_, _, _, _, ..] => match client.transmit(&message) {
-                Reply::Answer(answer) => answer,
-                Reply::Lost => Vec::new(),
-                Reply::Silence => continue,
-            },
+            [_, _, _, _, ..] => {
+                let reply = match message.as_slice() {
+                    [CONTROL, order @ ..] => client.control(order),
+                    command => client.transmit(command),
+                };
+                match reply {
+                    Reply::Answer(answer) => answer,
+                    Reply::Lost => Vec::new(),
+                    Reply::Silence => continue,
+                }
+            }
             _ => return,
         };
         if send(stream, &answer).is_err() {

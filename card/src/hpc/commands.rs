@@ -19,14 +19,17 @@ pub(super) fn pin_status(reference: u8) -> Command {
 }
 
 /// VERIFY with a format-2 block.
-pub(super) fn verify(reference: u8, pin: &Pin) -> Command {
-    Command::new(0x00, 0x20, 0x00, reference).data(pin.block().as_slice()).sensitive()
+pub(super) fn verify(reference: u8, pin: &[u8; 8]) -> Command {
+    Command::new(0x00, 0x20, 0x00, reference).data(pin.as_slice()).sensitive()
 }
 
 /// CHANGE REFERENCE DATA, old and new value.
-pub(super) fn change(reference: u8, old: &Pin, new: &Pin) -> Command {
-    Command::new(0x00, 0x24, 0x00, reference).data([old.block().as_slice(), new.block()].concat()).sensitive()
+pub(super) fn change(reference: u8, old: &[u8; 8], new: &[u8; 8]) -> Command {
+    Command::new(0x00, 0x24, 0x00, reference).data([*old, *new].concat()).sensitive()
 }
+
+/// A format-2 block without digits, for a reader to fill.
+pub(super) const EMPTY_BLOCK: [u8; 8] = [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 
 /// RESET RETRY COUNTER with the PUK: sets a new PIN, or gives the old one its tries back.
 pub(super) fn unblock(reference: u8, puk: &Pin, new: Option<&Pin>) -> Command {

@@ -30,6 +30,26 @@ pub enum OpenError {
     Transport(#[from] TransportError),
 }
 
+/// What ended an entry on a PIN pad. The card was not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PinPadRefusal {
+    /// The reader has no pad for this.
+    #[error("the reader has none for this")]
+    Absent,
+    /// Nobody entered anything in time.
+    #[error("nothing was entered in time")]
+    Timeout,
+    /// The user pressed the cancel key.
+    #[error("the entry was cancelled")]
+    Cancelled,
+    /// The new PIN was entered differently the second time.
+    #[error("the new PINs are not the same")]
+    Mismatch,
+    /// Too few or too many digits.
+    #[error("too few or too many digits")]
+    Length,
+}
+
 /// Why an operation with a card failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CardError {
@@ -57,6 +77,9 @@ pub enum CardError {
     /// The card's PUK gives a PIN its tries back but sets no other PIN; nothing was sent.
     #[error("the PUK of this PIN sets no new PIN")]
     PukSetsNoPin,
+    /// Nothing was entered on the reader's PIN pad that could be sent to the card.
+    #[error("PIN pad: {0}")]
+    PinPad(PinPadRefusal),
     /// The PIN must be set first.
     #[error("the PIN cannot be used yet: it must be set first ({status:?})")]
     PinNotUsable {

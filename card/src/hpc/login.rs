@@ -4,17 +4,26 @@
 //! another key in another DF (`docs/decisions/logical-channels.md`).
 
 use super::session::{Connection, Place};
-use super::{CardError, Hpc, commands};
+use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinFormatError, PinStatus};
 use crate::profile::{Application, ApplicationProfile};
 use crate::status::StatusWord;
+use crate::transport::PinEntry;
 
 impl Hpc {
     pub(super) fn log_in(&mut self, application: Application, pin: &Pin) -> Result<(), CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
         check_length(pin, profile.pin.min, profile.pin.max)?;
-        self.with_secret(|hpc, sent| hpc.select_and_verify(profile, pin, sent))
+        self.with_secret(|hpc, sent| hpc.select_and_verify(profile, Some(pin), sent))
+    }
+
+    pub(super) fn log_in_on_pad(&mut self, application: Application) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        if !self.pin_pad().verify {
+            return Err(CardError::PinPad(PinPadRefusal::Absent));
+        }
+        self.with_secret(|hpc, sent| hpc.select_and_verify(profile, None, sent))
     }
 
     /// Runs a section that sends a secret, once more if the card was reset before it was sent: nothing but selections
@@ -58,10 +67,11 @@ impl Hpc {
         }
     }
 
+    /// Without a PIN, the user enters it on the reader's pad.
     fn select_and_verify(
         &mut self,
         profile: &'static ApplicationProfile,
-        pin: &Pin,
+        pin: Option<&Pin>,
         sent: &mut bool,
     ) -> Result<(), CardError> {
         let channel = self.enter(profile)?;
@@ -70,7 +80,16 @@ impl Hpc {
         session.logged_in = false;
         session.pin = PinStatus::Unknown;
         *sent = true;
-        let status = self.send(&commands::verify(profile.pin.reference, pin).on_channel(channel))?.status;
+        let block = pin.map_or(&commands::EMPTY_BLOCK, Pin::block);
+        let command = commands::verify(profile.pin.reference, block).on_channel(channel);
+        let answer = match pin {
+            Some(_) => self.send(&command),
+            None => self.send_from_pad(&command, &PinEntry::Verify(profile.pin.min..=profile.pin.max)),
+        };
+        if let Err(CardError::PinPad(_)) = answer {
+            self.session(profile.application)?.pin = before;
+        }
+        let status = answer?.status;
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {

@@ -2,11 +2,12 @@
 
 use super::login::check_length;
 use super::session::Session;
-use super::{CardError, Hpc, commands};
+use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
 use crate::profile::{Application, ApplicationProfile};
 use crate::status::StatusWord;
+use crate::transport::PinEntry;
 
 impl Hpc {
     pub(super) fn read_pin_status(&mut self, application: Application) -> Result<PinStatus, CardError> {
@@ -22,7 +23,15 @@ impl Hpc {
     ) -> Result<(), CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
         check_length(new, profile.pin.min, profile.pin.max)?;
-        self.with_secret(|hpc, sent| hpc.ask_and_change(profile, (old, new), sent))
+        self.with_secret(|hpc, sent| hpc.ask_and_change(profile, Some((old, new)), sent))
+    }
+
+    pub(super) fn replace_pin_on_pad(&mut self, application: Application) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        if !self.pin_pad().modify {
+            return Err(CardError::PinPad(PinPadRefusal::Absent));
+        }
+        self.with_secret(|hpc, sent| hpc.ask_and_change(profile, None, sent))
     }
 
     pub(super) fn use_puk(
@@ -42,24 +51,41 @@ impl Hpc {
         self.with_secret(|hpc, sent| hpc.enter_and_unblock(profile, (puk, new), sent))
     }
 
+    /// Without PINs, the user enters them on the reader's pad.
     fn ask_and_change(
         &mut self,
         profile: &'static ApplicationProfile,
-        (old, new): (&Pin, &Pin),
+        pins: Option<(&Pin, &Pin)>,
         sent: &mut bool,
     ) -> Result<(), CardError> {
         let (channel, before) = self.enter_and_ask(profile)?;
         match before {
             PinStatus::Blocked => return Err(CardError::PinBlocked),
             PinStatus::EmptyPin => return Err(CardError::PinNotUsable { status: before }),
-            PinStatus::TransportPin => check_length(old, profile.pin.transport, profile.pin.transport)?,
-            _ => check_length(old, profile.pin.min, profile.pin.max)?,
+            _ => {}
+        }
+        let (min, max) = (profile.pin.min, profile.pin.max);
+        let old_digits = match before {
+            PinStatus::TransportPin => profile.pin.transport..=profile.pin.transport,
+            _ => min..=max,
+        };
+        if let Some((old, _)) = pins {
+            check_length(old, *old_digits.start(), *old_digits.end())?;
         }
         // The answer may get lost.
         self.session(profile.application)?.pin = PinStatus::Unknown;
         *sent = true;
+        let empty = &commands::EMPTY_BLOCK;
+        let (old, new) = pins.map_or((empty, empty), |(old, new)| (old.block(), new.block()));
         let command = commands::change(profile.pin.reference, old, new).on_channel(channel);
-        let status = self.send(&command)?.status;
+        let answer = match pins {
+            Some(_) => self.send(&command),
+            None => self.send_from_pad(&command, &PinEntry::Change(min.min(*old_digits.start())..=max)),
+        };
+        if let Err(CardError::PinPad(_)) = answer {
+            self.session(profile.application)?.pin = before;
+        }
+        let status = answer?.status;
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {

@@ -5,11 +5,11 @@
 
 use super::commands::{self, KeyChoice};
 use super::open::read_iccsn;
-use super::{CardError, Hpc, OpenError};
+use super::{CardError, Hpc, OpenError, PinPadRefusal};
 use crate::apdu::{Channel, Command, Response};
 use crate::pin::PinStatus;
 use crate::profile::{Application, PinProfile};
-use crate::transport::{Transport, TransportError};
+use crate::transport::{PinEntry, Transport, TransportError};
 
 /// Where an application is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,23 @@ impl Hpc {
     /// Sends one command; a failure below the card drops everything known.
     pub(super) fn send(&mut self, command: &Command) -> Result<Response, CardError> {
         self.transport.transmit(command).map_err(|error| self.lost(error))
+    }
+
+    /// Sends one command after the user has filled its PIN blocks on the reader's pad.
+    pub(super) fn send_from_pad(
+        &mut self,
+        command: &Command,
+        entry: &PinEntry,
+    ) -> Result<Response, CardError> {
+        let response = self.transport.enter_pin(command, entry).map_err(|error| self.lost(error))?;
+        let refusal = match response.status.0 {
+            0x6400 => PinPadRefusal::Timeout,
+            0x6401 => PinPadRefusal::Cancelled,
+            0x6402 => PinPadRefusal::Mismatch,
+            0x6403 => PinPadRefusal::Length,
+            _ => return Ok(response),
+        };
+        Err(CardError::PinPad(refusal))
     }
 
     pub(super) fn session(&mut self, application: Application) -> Result<&mut Session, CardError> {

@@ -9,8 +9,9 @@ use std::fmt;
 use pcsc::{Context, Disposition, Error, Protocols, Scope, ShareMode, State};
 use self_cell::MutBorrow;
 
+use super::pin_pad::{Features, GET_FEATURE_REQUEST};
 use super::readers::{CardPresence, ReaderState};
-use super::{Transport, TransportError};
+use super::{PinEntry, PinPad, Transport, TransportError};
 use crate::apdu::{Command, Response};
 
 type CardOwner = MutBorrow<pcsc::Card>;
@@ -42,6 +43,7 @@ pub(super) struct PcscTransport {
     atr: Vec<u8>,
     handle: Handle,
     buffer: Vec<u8>,
+    features: Features,
 }
 
 enum Handle {
@@ -84,8 +86,26 @@ impl PcscTransport {
             .and_then(|context| prefer_t1(|protocols| context.connect(&reader, ShareMode::Shared, protocols)))
             .map_err(|error| explain(error, name))?;
         let atr = read_atr(&card);
-        let buffer = vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
-        Ok(PcscTransport { reader, atr, handle: Handle::Idle(card), buffer })
+        let mut buffer = vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
+        // A reader without features refuses the question, each in its own way.
+        let features = card.control(GET_FEATURE_REQUEST.into(), &[], &mut buffer);
+        let features = features.map(Features::parse).unwrap_or_default();
+        Ok(PcscTransport { reader, atr, handle: Handle::Idle(card), buffer, features })
+    }
+
+    fn exchange(
+        &mut self,
+        call: impl for<'b> FnOnce(&pcsc::Card, &'b mut [u8]) -> Result<&'b [u8], Error>,
+    ) -> Result<Response, TransportError> {
+        let card = match &self.handle {
+            Handle::Idle(card) => card,
+            Handle::Held(held) => held.borrow_dependent(),
+            Handle::None => return Err(TransportError::Removed),
+        };
+        match call(card, &mut self.buffer) {
+            Ok(answer) => Ok(Response::parse(answer)?),
+            Err(error) => Err(explain(error, &self.reader.to_string_lossy())),
+        }
     }
 
     fn name(&self) -> String {
@@ -118,16 +138,16 @@ impl Transport for PcscTransport {
 
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
         let bytes = command.encode()?;
-        let card = match &self.handle {
-            Handle::Idle(card) => card,
-            Handle::Held(held) => held.borrow_dependent(),
-            Handle::None => return Err(TransportError::Removed),
-        };
-        let answer = match card.transmit(&bytes, &mut self.buffer) {
-            Ok(answer) => answer,
-            Err(error) => return Err(self.explain(error)),
-        };
-        Ok(Response::parse(answer)?)
+        self.exchange(|card, buffer| card.transmit(&bytes, buffer))
+    }
+
+    fn pin_pad(&self) -> PinPad {
+        self.features.pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        let (code, order) = self.features.order(command, entry)?;
+        self.exchange(|card, buffer| card.control(code.into(), &order, buffer))
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
@@ -210,7 +230,6 @@ fn reader_state(state: &pcsc::ReaderState) -> ReaderState {
         name: state.name().to_string_lossy().into_owned(),
         card: if present { CardPresence::Present } else { CardPresence::Absent },
         insertions: state.event_count(),
-        protected_pin_entry: false,
     }
 }
 

@@ -6,6 +6,8 @@ use super::pcsc::{PcscTransport, Service};
 use super::socket::{Line, SocketTransport};
 use super::{ReaderSpec, SocketAddress, Traced, Transport, TransportError};
 
+/// How long a card may take for one command before it counts as mute.
+const CARD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a card socket may take to say whether it holds a card.
 const STATUS_TIME: Duration = Duration::from_secs(5);
 
@@ -13,6 +15,7 @@ const STATUS_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Readers {
     sources: Vec<Source>,
+    card_timeout: Duration,
 }
 
 /// One reader, as of the last [`Readers::list`].
@@ -24,8 +27,6 @@ pub struct ReaderState {
     pub card: CardPresence,
     /// A number that changes whenever a card was inserted, pulled or swapped, also while nobody looked.
     pub insertions: u32,
-    /// Whether the reader has a PIN pad of its own.
-    pub protected_pin_entry: bool,
 }
 
 /// Whether a reader holds a card.
@@ -63,7 +64,14 @@ impl Readers {
                 Source::Socket(SocketReader { address: address.clone(), line: None, connections: 0 })
             }
         };
-        Readers { sources: specs.iter().map(source).collect() }
+        Readers { sources: specs.iter().map(source).collect(), card_timeout: CARD_TIMEOUT }
+    }
+
+    /// How long cards on sockets may take for one command; 20 seconds if nothing else is said. Readers of the PC/SC
+    /// service watch their cards themselves.
+    #[must_use]
+    pub fn with_card_timeout(self, card_timeout: Duration) -> Readers {
+        Readers { card_timeout, ..self }
     }
 
     /// All readers with their state, in the order of the configuration. No card is talked to.
@@ -101,7 +109,10 @@ impl Readers {
         for source in &mut self.sources {
             match source {
                 Source::Socket(reader) if reader.name() == name => {
-                    return Ok(Box::new(Traced::new(SocketTransport::connect(&reader.address)?)));
+                    return Ok(Box::new(Traced::new(SocketTransport::connect(
+                        &reader.address,
+                        self.card_timeout,
+                    )?)));
                 }
                 Source::Socket(_) => {}
                 Source::Pcsc { filter, .. } if !name.contains(filter.as_str()) => {}
@@ -131,7 +142,6 @@ impl SocketReader {
             name: self.name(),
             card: if present { CardPresence::Present } else { CardPresence::Absent },
             insertions: (self.connections << 24).wrapping_add(count),
-            protected_pin_entry: false,
         }
     }
 

@@ -6,15 +6,19 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{SocketAddress, Transport, TransportError};
+use super::pin_pad::{Features, GET_FEATURE_REQUEST};
+use super::{HangUp, PinEntry, PinPad, SocketAddress, Transport, TransportError};
 use crate::apdu::{Command, Response};
 
-/// How long a card may take for one command before it counts as mute.
-const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// How long another program may hold the card, which includes the time somebody needs at a PIN pad.
+const TURN_TIME: Duration = Duration::from_secs(150);
+/// How long somebody may need at a PIN pad, which itself gives up earlier.
+const PAD_TIME: Duration = Duration::from_secs(120);
 /// How long connecting over TCP may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
@@ -24,6 +28,8 @@ const BEGIN: u8 = 0x05;
 const CARD_CHANGED: u8 = 0x01;
 const END: u8 = 0x06;
 const STATUS: u8 = 0x07;
+/// Before a control code: for the reader, not for the card.
+const CONTROL: u8 = 0xFF;
 
 /// A connection to a card socket.
 pub struct SocketTransport {
@@ -36,6 +42,8 @@ pub struct SocketTransport {
     insertions: u32,
     in_section: bool,
     failure: Option<Failure>,
+    features: Features,
+    breaker: Arc<Breaker>,
 }
 
 /// What every call answers until the caller reconnects.
@@ -46,24 +54,30 @@ enum Failure {
 }
 
 impl SocketTransport {
-    /// Connects and asks for the ATR.
+    /// Connects and asks for the ATR. A command that takes longer than `answer_time` is given up.
     ///
     /// # Errors
     /// Nobody listens there, or no card is inserted ([`TransportError::NoCard`]).
-    pub fn connect(address: &SocketAddress) -> Result<SocketTransport, TransportError> {
-        SocketTransport::connect_within(address, ANSWER_TIME)
-    }
-
-    fn connect_within(
+    pub fn connect(
         address: &SocketAddress,
         answer_time: Duration,
     ) -> Result<SocketTransport, TransportError> {
+        SocketTransport::connect_breakable(address, answer_time, Arc::default())
+    }
+
+    fn connect_breakable(
+        address: &SocketAddress,
+        answer_time: Duration,
+        breaker: Arc<Breaker>,
+    ) -> Result<SocketTransport, TransportError> {
         let mut line = Line::open(address, answer_time)?;
+        breaker.watch(&line)?;
         let (_, insertions) = line.status()?;
         let atr = line.atr()?;
         if atr.is_empty() {
             return Err(TransportError::NoCard);
         }
+        let features = Features::parse(&line.ask(&control(GET_FEATURE_REQUEST, &[]))?);
         let line = Some(line);
         Ok(SocketTransport {
             address: address.clone(),
@@ -73,16 +87,25 @@ impl SocketTransport {
             insertions,
             in_section: false,
             failure: None,
+            features,
+            breaker,
         })
     }
 
     /// Sends one message, unless a failure has to be acknowledged first.
-    fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, TransportError> {
+    fn exchange(&mut self, message: &[u8], patience: Duration) -> Result<Vec<u8>, TransportError> {
         match self.failure {
             Some(Failure::Reset) => Err(TransportError::Reset),
             Some(Failure::Removed) => Err(TransportError::Removed),
-            None => self.on_line(|line| line.ask(message)),
+            None => self.on_line(|line| line.ask_patiently(message, patience)),
         }
+    }
+
+    fn answered(&mut self, answer: &[u8]) -> Result<Response, TransportError> {
+        if answer.is_empty() {
+            return Err(self.not_executed());
+        }
+        Ok(Response::parse(answer)?)
     }
 
     /// Uses the line, and closes it after an error.
@@ -116,15 +139,27 @@ impl Transport for SocketTransport {
     }
 
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
-        let answer = self.exchange(&command.encode()?)?;
-        if answer.is_empty() {
-            return Err(self.not_executed());
-        }
-        Ok(Response::parse(&answer)?)
+        let answer = self.exchange(&command.encode()?, self.answer_time)?;
+        self.answered(&answer)
+    }
+
+    fn pin_pad(&self) -> PinPad {
+        self.features.pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        let (code, order) = self.features.order(command, entry)?;
+        let answer = self.exchange(&control(code, &order), PAD_TIME.saturating_add(self.answer_time))?;
+        self.answered(&answer)
+    }
+
+    fn hang_up(&self) -> Option<HangUp> {
+        let breaker = self.breaker.clone();
+        Some(HangUp::new(move || breaker.break_off()))
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
-        let answer = self.exchange(&[BEGIN])?;
+        let answer = self.exchange(&[BEGIN], TURN_TIME)?;
         if answer == [CARD_CHANGED] {
             let error = self.not_executed();
             acknowledged(&self.on_line(|line| line.ask(&[END]))?)?;
@@ -145,7 +180,8 @@ impl Transport for SocketTransport {
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
         if self.end().is_err() || self.line.is_none() {
-            *self = SocketTransport::connect_within(&self.address, self.answer_time)?;
+            let breaker = self.breaker.clone();
+            *self = SocketTransport::connect_breakable(&self.address, self.answer_time, breaker)?;
             return Ok(());
         }
         let ((_, insertions), atr) = self.on_line(|line| Ok((line.status()?, line.atr()?)))?;
@@ -159,14 +195,74 @@ impl Transport for SocketTransport {
     }
 }
 
+/// Ends the line of a transport from another thread, and every line it opens later.
+#[derive(Default)]
+struct Breaker {
+    state: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    line: Option<Box<dyn Stream>>,
+    broken: bool,
+}
+
+impl Breaker {
+    /// From now on this is the line to end.
+    fn watch(&self, line: &Line) -> Result<(), TransportError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.broken {
+            return Err(TransportError::NotTransacted);
+        }
+        state.line = Some(line.stream.twin()?);
+        Ok(())
+    }
+
+    fn break_off(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.broken = true;
+        if let Some(line) = state.line.take() {
+            line.end();
+        }
+    }
+}
+
 /// A stream of length-prefixed messages.
 pub(super) struct Line {
     stream: Box<dyn Stream>,
+    answer_time: Duration,
 }
 
-trait Stream: Read + Write + Send {}
-impl Stream for UnixStream {}
-impl Stream for TcpStream {}
+trait Stream: Read + Write + Send {
+    /// How long a read may wait.
+    fn set_patience(&self, time: Duration) -> std::io::Result<()>;
+
+    /// Another handle of the same stream.
+    fn twin(&self) -> std::io::Result<Box<dyn Stream>>;
+
+    /// Ends the stream for all its handles.
+    fn end(&self);
+}
+
+macro_rules! streams {
+    ($($kind:ty)*) => { $(
+        impl Stream for $kind {
+            fn set_patience(&self, time: Duration) -> std::io::Result<()> {
+                self.set_read_timeout(Some(time))
+            }
+
+            fn twin(&self) -> std::io::Result<Box<dyn Stream>> {
+                Ok(Box::new(self.try_clone()?))
+            }
+
+            fn end(&self) {
+                // One that has ended already needs no ending.
+                self.shutdown(Shutdown::Both).ok();
+            }
+        }
+    )* };
+}
+streams!(UnixStream TcpStream);
 
 impl Line {
     pub(super) fn open(address: &SocketAddress, answer_time: Duration) -> Result<Line, TransportError> {
@@ -175,14 +271,14 @@ impl Line {
                 let stream = UnixStream::connect(path)?;
                 stream.set_read_timeout(Some(answer_time))?;
                 stream.set_write_timeout(Some(answer_time))?;
-                Ok(Line { stream: Box::new(stream) })
+                Ok(Line { stream: Box::new(stream), answer_time })
             }
             SocketAddress::Tcp(name) => {
                 let stream = connect_tcp(name)?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(answer_time))?;
                 stream.set_write_timeout(Some(answer_time))?;
-                Ok(Line { stream: Box::new(stream) })
+                Ok(Line { stream: Box::new(stream), answer_time })
             }
         }
     }
@@ -198,6 +294,17 @@ impl Line {
 
     fn atr(&mut self) -> Result<Vec<u8>, TransportError> {
         self.ask(&[ATR])
+    }
+
+    /// Asks for what may take longer than other answers.
+    fn ask_patiently(&mut self, message: &[u8], patience: Duration) -> Result<Vec<u8>, TransportError> {
+        if patience == self.answer_time {
+            return self.ask(message);
+        }
+        self.stream.set_patience(patience)?;
+        let answer = self.ask(message)?;
+        self.stream.set_patience(self.answer_time)?;
+        Ok(answer)
     }
 
     fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, TransportError> {
@@ -238,6 +345,11 @@ fn connect_tcp(name: &str) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
+/// A message for the reader.
+fn control(code: u32, input: &[u8]) -> Vec<u8> {
+    [&[CONTROL], code.to_be_bytes().as_slice(), input].concat()
+}
+
 fn acknowledged(answer: &[u8]) -> Result<(), TransportError> {
     if answer == [0] {
         Ok(())
@@ -270,17 +382,44 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let card = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(&[0, 5, 1, 0, 0, 0, 1, 0, 2, 0x3B, 0x00]).unwrap();
+            stream.write_all(&[0, 5, 1, 0, 0, 0, 1, 0, 2, 0x3B, 0x00, 0, 0]).unwrap();
             let mut everything = Vec::new();
             stream.read_to_end(&mut everything).unwrap();
             everything
         });
         let address = SocketAddress::Unix(path);
-        let mut transport = SocketTransport::connect_within(&address, Duration::from_millis(20)).unwrap();
+        let mut transport = SocketTransport::connect(&address, Duration::from_millis(20)).unwrap();
         let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C));
         assert!(matches!(answer, Err(TransportError::Timeout)), "{answer:?}");
         // The card's end of the line is closed although the transport still exists.
-        assert_eq!(hex::encode_upper(card.join().unwrap()), "000107000104000400A4040C");
+        assert_eq!(hex::encode_upper(card.join().unwrap()), "0001070001040005FF42000D48000400A4040C");
         assert!(matches!(transport.begin(), Err(TransportError::NotTransacted)));
+    }
+
+    #[test]
+    fn a_call_that_waits_for_a_mute_card_is_ended_from_another_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("card.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let address = SocketAddress::Unix(path);
+        std::thread::scope(|scope| {
+            let card = scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.write_all(&[0, 5, 1, 0, 0, 0, 1, 0, 2, 0x3B, 0x00, 0, 0]).unwrap();
+                stream
+            });
+            let hour = Duration::from_secs(3600);
+            let mut transport = SocketTransport::connect(&address, hour).unwrap();
+            let hang_up = transport.hang_up().unwrap();
+            let waiting = scope.spawn(move || {
+                let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C));
+                (answer, transport.reconnect())
+            });
+            let _stream = card.join().unwrap();
+            hang_up.now();
+            let (answer, again) = waiting.join().unwrap();
+            assert!(matches!(answer, Err(TransportError::Removed | TransportError::Io(_))), "{answer:?}");
+            assert!(matches!(again, Err(TransportError::NotTransacted)), "{again:?}");
+        });
     }
 }

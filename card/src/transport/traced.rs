@@ -3,7 +3,7 @@
 //! The trace never holds a data field, neither of a command (PINs) nor of an answer (names, insurance numbers), so
 //! that it can be sent to anybody who helps.
 
-use super::{Transport, TransportError};
+use super::{HangUp, PinEntry, PinPad, Transport, TransportError};
 use crate::apdu::{Command, Response};
 
 /// What went over a transport.
@@ -55,6 +55,28 @@ impl<T: Transport> Transport for Traced<T> {
             Err(error) => tracing::trace!(%error, "< card"),
         }
         answer
+    }
+
+    fn pin_pad(&self) -> PinPad {
+        self.inner.pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        self.traffic.commands += 1;
+        tracing::trace!(command = %hex::encode_upper(command.header()), ?entry, "> PIN pad");
+        let answer = self.inner.enter_pin(command, entry);
+        match &answer {
+            Ok(response) => {
+                self.traffic.bytes_received += response.data.len() as u64 + 2;
+                tracing::trace!(data = response.data.len(), status = %response.status, "< PIN pad");
+            }
+            Err(error) => tracing::trace!(%error, "< PIN pad"),
+        }
+        answer
+    }
+
+    fn hang_up(&self) -> Option<HangUp> {
+        self.inner.hang_up()
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {

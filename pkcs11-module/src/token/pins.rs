@@ -2,7 +2,7 @@
 //! them: CHANGE REFERENCE DATA with the old PIN, RESET RETRY COUNTER with the PUK.
 
 use card::hpc::CardError;
-use card::pin::Pin;
+use card::pin::{Pin, PinFormatError};
 use card::profile::Application;
 
 use super::login::{LoginState, OnCard};
@@ -18,20 +18,28 @@ impl Reader {
         self.slot(application, generation, |slot| slot.login.officer_comes(puk))?
     }
 
-    /// C_SetPIN. The old value may be the transport PIN, which is shorter than any other.
+    /// C_SetPIN. The old value may be the transport PIN, which is shorter than any other. Without values, the user
+    /// enters them on the reader's pad.
     pub(crate) fn change_pin(
         &self,
         application: Application,
         generation: u64,
-        old: &[u8],
-        new: &[u8],
+        pins: Option<(&[u8], &[u8])>,
     ) -> Result<()> {
         let mut link = self.link()?;
-        let rules = self.pin_rules(application)?;
-        let old = Pin::parse(old, rules.min.min(rules.transport), rules.max).map_err(CardError::from)?;
-        let new = Pin::parse(new, rules.min, rules.max).map_err(CardError::from)?;
+        let token = self.known_token(application)?;
+        self.check_where_entered(token.pin_pad.modify, pins.is_none())?;
+        let rules = token.pin;
+        let parse = |(old, new)| {
+            let old = Pin::parse(old, rules.min.min(rules.transport), rules.max)?;
+            Ok((old, Pin::parse(new, rules.min, rules.max)?))
+        };
+        let pins = pins.map(parse).transpose().map_err(|error: PinFormatError| CardError::from(error))?;
         let before = is_logged_in(&link, application);
-        let changed = self.work(&mut link, generation, |hpc| hpc.change_pin(application, &old, &new));
+        let changed = self.work(&mut link, generation, |hpc| match &pins {
+            Some((old, new)) => hpc.change_pin(application, old, new),
+            None => hpc.change_pin_on_pad(application),
+        });
         self.note_pin_state(&link, application);
         let wrong =
             matches!(changed, Err(Error::Card(CardError::PinIncorrect { .. } | CardError::PinBlocked)));
@@ -62,7 +70,7 @@ impl Reader {
         unblocked.map_err(after_secret)?;
         match &pin {
             Some(old) if !rules.puk_sets_pin => {
-                let confirmed = self.verify(&mut link, generation, application, old);
+                let confirmed = self.verify(&mut link, generation, application, Some(old));
                 self.end_on_card(&mut link, application, OnCard::End);
                 confirmed
             }

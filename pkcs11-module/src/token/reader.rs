@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use card::hpc::{CardError, Hpc, OpenError};
 use card::pin::Pin;
 use card::profile::{Application, DecipherScheme, PinProfile, SignatureScheme};
-use card::transport::{CardPresence, ReaderState, Transport, TransportError};
+use card::transport::{CardPresence, HangUp, ReaderState, Transport, TransportError};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
 use zeroize::Zeroizing;
 
@@ -23,15 +23,18 @@ use super::objects::Object;
 use super::snapshot::{Token, name};
 use super::source::CardSource;
 use super::view::{Slot, TokenView, View};
+use crate::config::PinPad;
 use crate::error::{Error, Result};
 
-/// How long C_Finalize waits for a call that still works with the card.
-const FINALISE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a call whose connection was ended may take to return.
+const ENDED_CALLS_RETURN: Duration = Duration::from_secs(1);
 
 /// A reader.
 pub(crate) struct Reader {
     source: Arc<CardSource>,
     view: Mutex<View>,
+    /// Ends what waits for the card.
+    hang_up: Mutex<Option<HangUp>>,
     card: Mutex<Option<Link>>,
 }
 
@@ -45,7 +48,7 @@ impl Reader {
     /// A place for a reader that is not there yet.
     pub(crate) fn new(source: Arc<CardSource>) -> Self {
         let view = View::new(source.config().qes);
-        Reader { source, view: Mutex::new(view), card: Mutex::new(None) }
+        Reader { source, view: Mutex::new(view), hang_up: Mutex::default(), card: Mutex::new(None) }
     }
 
     /// The reader's name, once it has one.
@@ -151,11 +154,16 @@ impl Reader {
 /// Work with the card. Each function takes the card for the generation its session was opened in.
 impl Reader {
     /// C_Login(CKU_USER).
-    pub(crate) fn login_user(&self, application: Application, generation: u64, pin: &[u8]) -> Result<()> {
+    pub(crate) fn login_user(
+        &self,
+        application: Application,
+        generation: u64,
+        pin: Option<&[u8]>,
+    ) -> Result<()> {
         let mut link = self.link()?;
         self.slot(application, generation, |slot| slot.login.check_user_login())??;
         let pin = self.user_pin(application, pin)?;
-        if let Err(error) = self.verify(&mut link, generation, application, &pin) {
+        if let Err(error) = self.verify(&mut link, generation, application, pin.as_ref()) {
             self.slot(application, generation, |slot| slot.login.user_refused()).ok();
             return Err(error);
         }
@@ -171,11 +179,11 @@ impl Reader {
         application: Application,
         generation: u64,
         session: CK_SESSION_HANDLE,
-        pin: &[u8],
+        pin: Option<&[u8]>,
     ) -> Result<()> {
         let mut link = self.link()?;
         let pin = self.user_pin(application, pin)?;
-        if let Err(error) = self.verify(&mut link, generation, application, &pin) {
+        if let Err(error) = self.verify(&mut link, generation, application, pin.as_ref()) {
             let blocked = error.rv() == CKR_PIN_LOCKED;
             self.slot(application, generation, |slot| slot.login.context_refused(blocked)).ok();
             return Err(error);
@@ -247,19 +255,14 @@ impl Reader {
         result
     }
 
-    /// Ends all logins and lets go of the card. A call that hangs in the card is not waited for endlessly; its
-    /// connection is closed when it returns.
-    pub(crate) fn close(&self) {
-        let deadline = Instant::now() + FINALISE_PATIENCE;
-        let mut link = loop {
-            match self.card.try_lock() {
-                Ok(link) => break link,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(_) => return,
-            }
-        };
+    /// Ends all logins and lets go of the card. A call that still works with it when the patience is over is ended
+    /// where the connection can be; elsewhere the connection is closed when the call returns.
+    pub(crate) fn close(&self, patience: Instant) {
+        let link = self.card_until(patience).or_else(|| {
+            lock(&self.hang_up).as_ref()?.now();
+            self.card_until(Instant::now() + ENDED_CALLS_RETURN)
+        });
+        let Some(mut link) = link else { return };
         lock(&self.view).next_generation();
         for application in self.source.config().qes.applications() {
             self.end_on_card(&mut link, *application, OnCard::End);
@@ -267,27 +270,43 @@ impl Reader {
         *link = None;
     }
 
-    /// A PIN that the card may be asked about.
-    fn user_pin(&self, application: Application, pin: &[u8]) -> Result<Pin> {
-        let rules = self.pin_rules(application)?;
-        Ok(Pin::parse(pin, rules.min, rules.max).map_err(CardError::from)?)
+    /// A PIN that the card may be asked about; `None` if the user has to enter it on the reader's pad.
+    fn user_pin(&self, application: Application, pin: Option<&[u8]>) -> Result<Option<Pin>> {
+        let token = self.known_token(application)?;
+        self.check_where_entered(token.pin_pad.verify, pin.is_none())?;
+        let rules = token.pin;
+        Ok(pin.map(|pin| Pin::parse(pin, rules.min, rules.max)).transpose().map_err(CardError::from)?)
+    }
+
+    /// Whether a PIN may come from where it comes from.
+    pub(super) fn check_where_entered(&self, has_pad: bool, on_pad: bool) -> Result<()> {
+        let pad_only = has_pad && self.source.config().pin_pad == PinPad::Only;
+        if on_pad && !has_pad || !on_pad && pad_only { Err(Error::ArgumentsBad) } else { Ok(()) }
     }
 
     /// Lengths of the PIN.
     pub(super) fn pin_rules(&self, application: Application) -> Result<&'static PinProfile> {
-        let known = lock(&self.view).token(application);
-        Ok(known.unwrap_or(Err(Error::TokenNotPresent))?.token.pin)
+        Ok(self.known_token(application)?.pin)
     }
 
-    /// Sends a PIN to the card, once.
+    /// The token as it was read.
+    pub(super) fn known_token(&self, application: Application) -> Result<Arc<Token>> {
+        let known = lock(&self.view).token(application);
+        Ok(known.unwrap_or(Err(Error::TokenNotPresent))?.token)
+    }
+
+    /// Sends a PIN to the card, once; without one, the user enters it on the reader's pad.
     pub(super) fn verify(
         &self,
         link: &mut Option<Link>,
         generation: u64,
         application: Application,
-        pin: &Pin,
+        pin: Option<&Pin>,
     ) -> Result<()> {
-        let result = self.work(link, generation, |hpc| hpc.verify_pin(application, pin));
+        let result = self.work(link, generation, |hpc| match pin {
+            Some(pin) => hpc.verify_pin(application, pin),
+            None => hpc.verify_pin_on_pad(application),
+        });
         self.note_pin_state(link, application);
         result.map_err(after_secret)
     }
@@ -297,6 +316,19 @@ impl Reader {
         if let Some(Link { generation, hpc }) = link {
             let (pin, puk) = (hpc.pin_status(application), hpc.puk_status(application));
             self.slot(application, *generation, |slot| (slot.pin, slot.puk) = (pin, puk)).ok();
+        }
+    }
+
+    /// The card, if it is free before a time. After a panic nothing is known about it.
+    fn card_until(&self, deadline: Instant) -> Option<MutexGuard<'_, Option<Link>>> {
+        loop {
+            match self.card.try_lock() {
+                Ok(link) => return Some(link),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => return None,
+            }
         }
     }
 
@@ -374,6 +406,7 @@ impl Reader {
 
     /// Opens a card, with its certificates from the cache if they are there.
     fn open(&self, card: Box<dyn Transport>) -> std::result::Result<Hpc, OpenError> {
+        *lock(&self.hang_up) = card.hang_up();
         let cache = self.source.cache();
         let hpc = Hpc::open_known(card, |profile, iccsn| cache?.recall(&profile.name, iccsn))?;
         if let (Some(cache), Some(certificates)) = (cache, hpc.to_remember()) {

@@ -73,6 +73,13 @@ impl Session {
         self.slot.reader.operation_ended(self.slot.application, self.generation, self.handle)
     }
 
+    /// Whether it is in the middle of something that needs a login of its own.
+    fn check_asks_for_login(&self) -> Result<()> {
+        let operations = lock(&self.operations);
+        let asks = operations.sign.as_ref().is_some_and(|sign| sign.always_authenticate);
+        if asks { Ok(()) } else { Err(Error::OperationNotInitialised) }
+    }
+
     fn logout(&self) -> Result<()> {
         self.slot.reader.logout(self.slot.application, self.generation)
     }
@@ -190,7 +197,7 @@ impl Module {
         Ok(())
     }
 
-    /// C_Login. `None` for a NULL PIN: there is no PIN pad to ask.
+    /// C_Login. `None` for a NULL PIN: the user enters it on the PIN pad of the reader.
     pub(crate) fn login(
         &self,
         handle: CK_SESSION_HANDLE,
@@ -202,17 +209,13 @@ impl Module {
         match user {
             CKU_USER => {
                 slot.reader.check_user_login(slot.application)?;
-                let pin = pin.ok_or(Error::ArgumentsBad)?;
                 slot.reader.login_user(slot.application, session.generation, pin)
             }
             CKU_CONTEXT_SPECIFIC => {
-                let operations = lock(&session.operations);
-                let asks = operations.sign.as_ref().is_some_and(|sign| sign.always_authenticate);
-                if !asks {
-                    return Err(Error::OperationNotInitialised);
-                }
-                let pin = pin.ok_or(Error::ArgumentsBad)?;
-                slot.reader.login_context(slot.application, session.generation, handle, pin)
+                session.check_asks_for_login()?;
+                slot.reader.login_context(slot.application, session.generation, handle, pin)?;
+                // No lock was held while the user typed: the operation may have ended meanwhile.
+                session.check_asks_for_login().or_else(|error| session.operation_ended().and(Err(error)))
             }
             CKU_SO => {
                 if !session.read_write {
@@ -244,8 +247,10 @@ impl Module {
         if slot.reader.login_state(slot.application) == LoginState::Officer {
             return Err(Error::FunctionNotSupported);
         }
-        let (old, new) = old.zip(new).ok_or(Error::ArgumentsBad)?;
-        slot.reader.change_pin(slot.application, session.generation, old, new)
+        if old.is_some() != new.is_some() {
+            return Err(Error::ArgumentsBad);
+        }
+        slot.reader.change_pin(slot.application, session.generation, old.zip(new))
     }
 
     /// C_InitPIN: what the PUK is for.

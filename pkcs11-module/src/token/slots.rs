@@ -5,7 +5,7 @@
 //! error and NSS reads the list only once.
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use card::pin::PinStatus;
 use card::profile::Application;
@@ -22,6 +22,8 @@ use crate::text::padded;
 
 /// Slot ids per reader.
 const BLOCK: usize = 2;
+/// How long C_Finalize waits for calls that still work with cards.
+const FINALISE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a waiting C_WaitForSlotEvent looks.
 const WAIT_SLICE: Duration = Duration::from_millis(200);
 
@@ -106,7 +108,8 @@ impl Slots {
         *lock(&self.closed) = true;
         self.closing.notify_all();
         let readers = lock(&self.readers).clone();
-        readers.iter().for_each(|reader| reader.close());
+        let patience = Instant::now() + FINALISE_PATIENCE;
+        readers.iter().for_each(|reader| reader.close(patience));
     }
 
     fn qes(&self) -> Qes {
@@ -230,7 +233,8 @@ fn token_flags(token: &Token, pin: PinStatus, puk: PinStatus) -> CK_FLAGS {
         PinStatus::NotVerified { .. } => CKF_SO_PIN_COUNT_LOW,
         _ => 0,
     };
-    CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | pin_flags | puk_flags
+    let pad_flag = if token.pin_pad.verify { CKF_PROTECTED_AUTHENTICATION_PATH } else { 0 };
+    CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_WRITE_PROTECTED | pin_flags | puk_flags | pad_flag
 }
 
 /// Reader name and application in 64 bytes; a long reader name is cut, the application stays readable.

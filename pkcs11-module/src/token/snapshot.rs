@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use card::hpc::Hpc;
 use card::profile::{Application, Curve, KeyKind, KeyProfile, KeyPurpose, PinProfile};
+use card::transport::PinPad;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 
 use super::mechanisms;
 use super::objects::{Object, Offer, objects};
 use super::policy;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Error, Result};
 
 /// An inserted card.
@@ -31,6 +32,8 @@ pub(crate) struct Token {
     pub(crate) serial: String,
     /// Lengths and tries of the PIN.
     pub(crate) pin: &'static PinProfile,
+    /// What the reader's PIN pad is used for.
+    pub(crate) pin_pad: PinPad,
     /// In a fixed order.
     pub(crate) objects: Vec<Arc<Object>>,
     /// What C_GetMechanismList says.
@@ -59,6 +62,10 @@ impl Snapshot {
                 model: profile.name.clone(),
                 serial: last_digits(card.iccsn()).to_owned(),
                 pin: &application.pin,
+                pin_pad: match config.pin_pad {
+                    config::PinPad::Off => PinPad::default(),
+                    config::PinPad::Only | config::PinPad::Optional => card.pin_pad(),
+                },
                 mechanisms: mechanisms::offered(&keys, offer.raw_only)
                     .into_iter()
                     .chain(mechanisms::digests())

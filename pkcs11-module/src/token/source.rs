@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Mutex;
 
 use card::apdu::{Command, Response};
-use card::transport::{ReaderState, Readers, Traffic, Transport, TransportError};
+use card::transport::{HangUp, PinEntry, PinPad, ReaderState, Readers, Traffic, Transport, TransportError};
 
 use super::cache::CertificateCache;
 use super::lock;
@@ -49,7 +49,7 @@ impl CardSource {
 }
 
 fn readers(config: &Config) -> Readers {
-    Readers::open(&config.readers)
+    Readers::open(&config.readers).with_card_timeout(config.card_timeout)
 }
 
 thread_local! {
@@ -72,6 +72,19 @@ impl Transport for Counted {
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
         COMMANDS.set(COMMANDS.get().wrapping_add(1));
         self.0.transmit(command)
+    }
+
+    fn pin_pad(&self) -> PinPad {
+        self.0.pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        COMMANDS.set(COMMANDS.get().wrapping_add(1));
+        self.0.enter_pin(command, entry)
+    }
+
+    fn hang_up(&self) -> Option<HangUp> {
+        self.0.hang_up()
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
