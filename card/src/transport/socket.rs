@@ -233,6 +233,13 @@ pub(super) struct Line {
     answer_time: Duration,
 }
 
+/// A breaker may have another handle of the stream: the other side has to see the end nevertheless.
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.stream.end();
+    }
+}
+
 trait Stream: Read + Write + Send {
     /// How long a read may wait.
     fn set_patience(&self, time: Duration) -> std::io::Result<()>;

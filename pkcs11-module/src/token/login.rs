@@ -97,6 +97,11 @@ impl Login {
         }
     }
 
+    /// Whether there is nothing that a logout could end.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.who, Who::Nobody) && self.grant.is_none()
+    }
+
     /// Whether private objects can be seen.
     pub(crate) fn shows_private_objects(&self) -> bool {
         match self.state() {

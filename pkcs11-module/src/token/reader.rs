@@ -193,6 +193,10 @@ impl Reader {
 
     /// C_Logout, or the end of a token's last session. A login of another generation is not touched.
     pub(crate) fn logout(&self, application: Application, generation: u64) -> Result<()> {
+        // Sessions that end without a login must not wait for a card that waits for its PIN pad.
+        if self.slot(application, generation, |slot| slot.login.is_over()).unwrap_or(true) {
+            return Ok(());
+        }
         let mut link = self.link()?;
         if lock(&self.view).logout(application, generation) {
             self.end_on_card(&mut link, application, OnCard::End);

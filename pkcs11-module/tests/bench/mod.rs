@@ -91,6 +91,16 @@ impl Bench {
         card
     }
 
+    /// What the module's configuration says.
+    pub(crate) fn configuration(&self) -> String {
+        self.installed.configuration()
+    }
+
+    /// Arguments for C_Initialize of the same module.
+    pub(crate) fn initialize_args(&self) -> CK_C_INITIALIZE_ARGS {
+        self.installed.initialize_args()
+    }
+
     /// The functions of the same module as a C program sees them.
     pub(crate) fn functions(&self) -> CK_FUNCTION_LIST_3_2 {
         self.installed.load().functions()

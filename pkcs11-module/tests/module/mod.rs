@@ -69,6 +69,11 @@ impl Installed {
         self.directory.path().join("module.so")
     }
 
+    /// The configuration beside it.
+    pub(crate) fn configuration(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("module.toml")).unwrap()
+    }
+
     /// Arguments for C_Initialize that name the configuration.
     pub(crate) fn initialize_args(&self) -> CK_C_INITIALIZE_ARGS {
         CK_C_INITIALIZE_ARGS {
