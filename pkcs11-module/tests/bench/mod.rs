@@ -96,11 +96,6 @@ impl Bench {
         self.installed.configuration()
     }
 
-    /// Arguments for C_Initialize of the same module.
-    pub(crate) fn initialize_args(&self) -> CK_C_INITIALIZE_ARGS {
-        self.installed.initialize_args()
-    }
-
     /// The functions of the same module as a C program sees them.
     pub(crate) fn functions(&self) -> CK_FUNCTION_LIST_3_2 {
         self.installed.load().functions()
