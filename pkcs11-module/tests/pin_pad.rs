@@ -147,10 +147,10 @@ fn a_pin_is_changed_on_the_pad() {
 #[test]
 fn a_transport_pin_is_replaced_on_the_pad() {
     let mut bench = Bench::configured(None, "");
-    let steps = ["12345", PIN_CH, PIN_CH, PIN_CH];
+    let steps = ["12345", "12345", PIN_CH, PIN_CH, PIN_CH];
     bench.reader.set_pin_pad(PinPad::script(steps.map(|step| step.parse().unwrap()).to_vec()));
     bench.insert(NewCard::new(ProfileName::HpcP384).transport_pins(true));
-    assert!(bench.module.get_token_info(bench.esign()).unwrap().user_pin_to_be_changed());
+    assert_eq!(rv(on_pad(&bench.session(bench.esign()))), RvError::PinLenRange, "five digits are no PIN");
     assert_eq!(change_on_pad(&bench), CKR_OK);
     assert!(!bench.module.get_token_info(bench.esign()).unwrap().user_pin_to_be_changed());
     on_pad(&bench.session(bench.esign())).unwrap();

@@ -243,7 +243,7 @@ fn exit_handlers_may_log_out_and_finalize() {
             if [made, opened, logged_in] != [CKR_OK; 3] {
                 return false;
             }
-            SESSION.store(session.into(), Ordering::SeqCst);
+            SESSION.store(session, Ordering::SeqCst);
             atexit(clean_up_at_exit);
             exit(2)
         }
