@@ -1,10 +1,11 @@
 //! Cards that come and go, at the worst moments.
-#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure here is the test's failure")]
 
 use std::time::Duration;
 
-use card_simulator::server::Fault;
+use card_simulator::server::{Address, Fault, Slot};
 use card_simulator::{NewCard, ProfileName};
+use cryptoki::context::Pkcs11;
 use cryptoki::error::RvError;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::session::UserType;
@@ -13,6 +14,7 @@ mod bench;
 mod module;
 
 use bench::{Bench, PIN_CH, PIN_QES, key, login, rv};
+use module::Installed;
 
 const AUT: &str = "C.HP.AUT.E384";
 const QES: &str = "C.HP.QES.E384";
@@ -156,4 +158,36 @@ fn slot_questions_are_answered_while_the_card_works() {
         answered
     });
     assert!(answered > 1, "{answered} answers while the card worked");
+}
+
+#[test]
+fn a_reader_that_is_plugged_in_later_and_pulled_again_is_noticed_each_time() {
+    let mut bench = Bench::configured(None, "");
+    let card = bench.issue(NewCard::new(ProfileName::HpcP384));
+    let directory = tempfile::tempdir().unwrap();
+    let address = directory.path().join("late");
+    let installed = Installed::with(&format!(
+        "readers = [\"socket:{}\"]\ncertificate_cache = false\n",
+        address.display()
+    ));
+    let module = Pkcs11::new(installed.path()).unwrap();
+    bench::initialize(&module, &installed);
+    let slot = module.get_all_slots().unwrap()[0];
+    assert!(!module.get_slot_info(slot).unwrap().token_present());
+    let reader = Slot::with(card);
+    for _ in 0..2 {
+        let plug = reader.plug(&Address::Unix(address.clone())).unwrap();
+        assert_eq!([module.wait_for_slot_event().unwrap().id(), event(&module)], [0, 1]);
+        let session = module.open_ro_session(slot).unwrap();
+        login(&session, UserType::User, PIN_CH).unwrap();
+        session.sign(&Mechanism::Ecdsa, key(&session, AUT), &[1; 48]).unwrap();
+        drop(plug);
+        assert_eq!([module.wait_for_slot_event().unwrap().id(), event(&module)], [0, 1]);
+        assert_eq!(rv(session.get_session_info()), RvError::SessionHandleInvalid);
+        assert_eq!(module.get_all_slots().unwrap().len(), 2);
+    }
+}
+
+fn event(module: &Pkcs11) -> u64 {
+    module.get_slot_event().unwrap().unwrap().id()
 }
