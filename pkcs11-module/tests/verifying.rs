@@ -138,7 +138,8 @@ fn a_copy_promises_no_more_than_its_original() {
         RvError::TokenWriteProtected,
         "it would be a token object"
     );
-    let fixed = session.copy_object(original, &[session_object.clone(), Attribute::Copyable(false)]).unwrap();
+    let template = [session_object.clone(), Attribute::Copyable(false), Attribute::Destroyable(false)];
+    let fixed = session.copy_object(original, &template).unwrap();
     assert_eq!(rv(session.copy_object(fixed, &[])), RvError::ActionProhibited);
     assert_eq!(rv(session.destroy_object(fixed)), RvError::ActionProhibited);
     let relabel = [Attribute::Label(b"other".to_vec())];

@@ -36,6 +36,8 @@ impl Module {
             return Err(Error::ActionProhibited);
         }
         let mut object = Object::clone(&source);
+        // Objects of the card cannot be destroyed; a copy can, unless the caller says otherwise.
+        object.set(CKA_DESTROYABLE, &[CK_TRUE]);
         change(&mut object, template, Change::OfACopy)?;
         if object.is(CKA_TOKEN) {
             return Err(Error::TokenWriteProtected);

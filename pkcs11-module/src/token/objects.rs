@@ -98,13 +98,15 @@ impl Object {
         self.bytes(CKA_END_DATE, &[]);
     }
 
-    fn public_key(key: &CardKey, certificate: &Certificate<'_>) -> Object {
+    fn public_key(key: &CardKey, certificate: &Certificate<'_>, raw_only: bool) -> Object {
         let mut object = Object::common(CKO_PUBLIC_KEY, &key.profile.label, "public key");
         object.public_key = Some(key.profile);
         object.key(key, certificate);
         let signs = key.profile.purpose != KeyPurpose::Encryption;
         let encrypts = !signs && matches!(certificate.key, PublicKey::Rsa { .. });
         object.flag(CKA_VERIFY, signs);
+        let mechanisms = if signs { mechanisms::offered(&[key.profile], raw_only) } else { Vec::new() };
+        object.mechanisms(&mechanisms);
         object.flag(CKA_VERIFY_RECOVER, false);
         object.flag(CKA_ENCRYPT, encrypts);
         object.flag(CKA_WRAP, false);
@@ -134,10 +136,7 @@ impl Object {
             object.flag(kind, true);
         }
         object.flag(CKA_ALWAYS_AUTHENTICATE, offer.always_authenticate);
-        object.bytes(
-            CKA_ALLOWED_MECHANISMS,
-            &mechanisms.iter().flat_map(|kind| kind.to_ne_bytes()).collect::<Vec<u8>>(),
-        );
+        object.mechanisms(&mechanisms);
         object
     }
 
@@ -187,6 +186,11 @@ impl Object {
         object
     }
 
+    fn mechanisms(&mut self, allowed: &[CK_MECHANISM_TYPE]) {
+        let list: Vec<u8> = allowed.iter().flat_map(|kind| kind.to_ne_bytes()).collect();
+        self.bytes(CKA_ALLOWED_MECHANISMS, &list);
+    }
+
     fn flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) {
         self.bytes(kind, &[if value { CK_TRUE } else { CK_FALSE }]);
     }
@@ -221,7 +225,7 @@ pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) 
         match Certificate::parse(&key.certificate) {
             Ok(certificate) => objects.extend([
                 Object::certificate(key, &certificate),
-                Object::public_key(key, &certificate),
+                Object::public_key(key, &certificate, offer.raw_only),
                 Object::private_key(key, &certificate, offer),
             ]),
             Err(error) => tracing::warn!(key = key.profile.label, %error, "certificate left out"),
