@@ -14,7 +14,8 @@ use std::sync::OnceLock;
 pub(crate) use access::{AccessRules, Operation};
 pub(crate) use condition::Condition;
 pub(crate) use objects::{
-    Algorithm, Content, Curve, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure, Transport,
+    Algorithm, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure,
+    Transport,
 };
 pub(crate) use parse::LayoutError;
 
@@ -22,14 +23,17 @@ use crate::ProfileName;
 
 /// The object system of a profile; parsed once per process.
 pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutError> {
-    static LAYOUTS: [OnceLock<Result<Layout, LayoutError>>; 3] =
-        [OnceLock::new(), OnceLock::new(), OnceLock::new()];
-    let [p384, hba, egk] = &LAYOUTS;
-    let (slot, text) = match profile {
-        ProfileName::HpcP384 => (p384, include_str!("../profiles/hpc-p384.toml")),
-        ProfileName::HbaG21 => (hba, include_str!("../profiles/hba-g21.toml")),
-        ProfileName::EgkG21 => (egk, include_str!("../profiles/egk-g21.toml")),
+    static LAYOUTS: [OnceLock<Result<Layout, LayoutError>>; ProfileName::ALL.len()] =
+        [const { OnceLock::new() }; ProfileName::ALL.len()];
+    let text = match profile {
+        ProfileName::HpcP384 => include_str!("../profiles/hpc-p384.toml"),
+        ProfileName::HbaG21 => include_str!("../profiles/hba-g21.toml"),
+        ProfileName::EgkG21 => include_str!("../profiles/egk-g21.toml"),
+        ProfileName::Piv => include_str!("../profiles/piv.toml"),
+        ProfileName::PivRsa => include_str!("../profiles/piv-rsa.toml"),
     };
+    let slot = ProfileName::ALL.iter().zip(&LAYOUTS).find(|(name, _)| **name == profile);
+    let (_, slot) = slot.ok_or(LayoutError::NoMasterFile)?;
     slot.get_or_init(|| parse::parse(text)).as_ref().map_err(Clone::clone)
 }
 
@@ -39,9 +43,8 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        for (profile, objects) in
-            [(ProfileName::HpcP384, 22), (ProfileName::HbaG21, 59), (ProfileName::EgkG21, 70)]
-        {
+        let counts = [22, 59, 70, 14, 14];
+        for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =
                 layout.folders.len() + layout.files.len() + layout.passwords.len() + layout.keys.len();

@@ -7,12 +7,14 @@ mod access;
 mod apdu;
 mod authenticate;
 mod binary;
+mod chain;
 mod channel;
 mod channels;
 mod environment;
 mod key_pair;
 mod pin;
 mod pin_block;
+mod piv;
 mod random;
 mod record;
 mod record_life;
@@ -24,9 +26,10 @@ mod status;
 mod tests;
 
 use crate::image::{Body, CardImage, ImageError};
-use crate::layout::Layout;
+use crate::layout::{Dialect, Layout};
 use crate::{Interface, tlv};
 use apdu::{Class, Command};
+use chain::Chain;
 use channel::Channel;
 pub(crate) use status::Sw;
 
@@ -61,7 +64,11 @@ pub struct Card {
     lenient_le: bool,
     powered: bool,
     channels: Vec<Option<Channel>>,
+    chain: Chain,
 }
+
+/// VERIFY, the one command that a password stays fresh after.
+const VERIFY: u8 = 0x20;
 
 /// Limit for command APDUs of cards whose EF.ATR gives none.
 const DEFAULT_COMMAND_LIMIT: usize = 65_535;
@@ -77,6 +84,7 @@ impl Card {
             lenient_le: false,
             powered: false,
             channels: Vec::new(),
+            chain: Chain::default(),
         };
         card.reset();
         card.powered = false;
@@ -109,6 +117,7 @@ impl Card {
             *basic = Some(Channel::new(self.layout.master()));
         }
         self.channels = channels;
+        self.chain = Chain::default();
         self.powered = true;
     }
 
@@ -146,9 +155,27 @@ impl Card {
             return Err(Sw::WRONG_LENGTH);
         }
         let command = Command::parse(bytes)?;
-        let known = is_known(command.class, command.ins)?;
-        self.channel(command.class.channel())?;
-        known(self, &command)
+        match self.layout.dialect {
+            Dialect::Cos if command.chained => Err(Sw::UNKNOWN_CLASS),
+            Dialect::Cos => {
+                let known = is_known(command.class, command.ins)?;
+                self.handle(known, &command)
+            }
+            Dialect::Piv => self.execute_chained(&command, piv::handler),
+        }
+    }
+
+    /// Runs a command on its channel. A password counts as freshly verified until the next command is done.
+    fn handle(&mut self, handler: Handler, command: &Command<'_>) -> Outcome {
+        let number = command.class.channel();
+        self.channel(number)?;
+        let outcome = handler(self, command);
+        if command.ins != VERIFY
+            && let Ok(channel) = self.channel_mut(number)
+        {
+            channel.fresh = None;
+        }
+        outcome
     }
 
     /// The first limit in EF.ATR: plain command APDUs (gemSpec_COS N029.890).

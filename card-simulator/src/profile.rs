@@ -15,11 +15,21 @@ pub enum ProfileName {
     HbaG21,
     /// German insurance card, generation 2.1.
     EgkG21,
+    /// Personal identity verification card (NIST SP 800-73-4) with P-256, P-384 and RSA-2048 keys.
+    Piv,
+    /// The same with RSA-2048 keys for authentication and signature.
+    PivRsa,
 }
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 3] = [ProfileName::HpcP384, ProfileName::HbaG21, ProfileName::EgkG21];
+    pub const ALL: [ProfileName; 5] = [
+        ProfileName::HpcP384,
+        ProfileName::HbaG21,
+        ProfileName::EgkG21,
+        ProfileName::Piv,
+        ProfileName::PivRsa,
+    ];
 
     /// The name used on the command line.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +37,8 @@ impl ProfileName {
             ProfileName::HpcP384 => "hpc-p384",
             ProfileName::HbaG21 => "hba-g21",
             ProfileName::EgkG21 => "egk-g21",
+            ProfileName::Piv => "piv",
+            ProfileName::PivRsa => "piv-rsa",
         }
     }
 }
@@ -43,7 +55,10 @@ impl FromStr for ProfileName {
 
     fn from_str(text: &str) -> Result<ProfileName, String> {
         let found = ProfileName::ALL.into_iter().find(|name| name.as_str() == text);
-        found.ok_or_else(|| format!("unknown profile '{text}': hpc-p384, hba-g21 or egk-g21"))
+        found.ok_or_else(|| {
+            let names: Vec<_> = ProfileName::ALL.iter().map(|profile| profile.as_str()).collect();
+            format!("unknown profile '{text}': one of {}", names.join(", "))
+        })
     }
 }
 

@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
-use crate::profile::{Application, ApplicationProfile, DecipherScheme, KeyProfile, Profile, SignatureScheme};
-use crate::transport::{PinPad, Traffic, Transport};
+use crate::profile::{
+    Application, ApplicationProfile, DecipherScheme, KeyProfile, PinFormat, Profile, SignatureScheme,
+};
+use crate::transport::{PinPad, Traffic, Transport, WholeAnswers};
 
 mod budget;
 mod commands;
@@ -18,11 +20,13 @@ mod known;
 mod login;
 mod open;
 mod pins;
+mod piv;
 mod session;
 mod sign;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use commands::select_application;
 pub use error::{CardError, OpenError, PinPadRefusal};
 pub use known::KnownCertificates;
 
@@ -73,9 +77,10 @@ impl Hpc {
     /// # Errors
     /// As [`Hpc::open`].
     pub fn open_known(
-        mut transport: Box<dyn Transport>,
+        transport: Box<dyn Transport>,
         recall: impl FnOnce(&Profile, &str) -> Option<KnownCertificates>,
     ) -> Result<Hpc, OpenError> {
+        let mut transport = Box::new(WholeAnswers::new(transport));
         transport.begin()?;
         let content = open::read(&mut *transport, recall);
         if let Err(error) = transport.end() {
@@ -151,7 +156,12 @@ impl Hpc {
 
     /// What the reader's own PIN pad can be used for.
     pub fn pin_pad(&self) -> PinPad {
-        self.transport.pin_pad()
+        let mut formats = self.profile.applications.iter().map(|application| application.pin.format);
+        if formats.all(|format| format == PinFormat::Format2) {
+            self.transport.pin_pad()
+        } else {
+            PinPad::default()
+        }
     }
 
     /// As [`Hpc::verify_pin`], with the PIN entered on the reader's pad. Takes as long as the user does.

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::apdu::{Command, Le};
+use crate::hpc;
 use crate::profile::{Application, Profile, hex_bytes, profiles};
 use crate::tlv::Tlv;
 use crate::transport::{Transport, TransportError};
@@ -24,8 +25,8 @@ pub enum CardKind {
     Foreign,
 }
 
-/// Identifies the card. A foreign card costs at most two commands, none if its ATR is known. The MF of a known card
-/// is selected afterwards. Call it inside an exclusive section.
+/// Identifies the card. A foreign card costs at most two commands, none if its ATR is known. Afterwards the MF of a
+/// known card is selected, or the first application of one that is known by it. Call it inside an exclusive section.
 ///
 /// # Errors
 /// Only those of the transport: an odd answer makes a card foreign.
@@ -36,10 +37,13 @@ pub fn identify(transport: &mut dyn Transport) -> Result<CardKind, TransportErro
     }
     let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x04).le(Le::SHORT_WILDCARD))?;
     match mf_name(&answer.data) {
-        Some(name) => Ok(kind_by_name(name)),
-        None => probe(transport, &atr),
+        Some(name) if !name.starts_with(CARD_MANAGER) => Ok(kind_by_name(name)),
+        _ => probe(transport, &atr),
     }
 }
+
+/// GlobalPlatform's issuer security domain, which says nothing of the applications beside it.
+const CARD_MANAGER: &[u8] = &[0xA0, 0x00, 0x00, 0x01, 0x51];
 
 /// The German insurance card's entry and the ATRs of foreign cards.
 #[derive(Debug, Deserialize)]
@@ -80,7 +84,7 @@ fn mf_name(answer: &[u8]) -> Option<&[u8]> {
 }
 
 fn kind_by_name(name: &[u8]) -> CardKind {
-    if let Some(profile) = profiles().iter().find(|profile| profile.mf_aid == name) {
+    if let Some(profile) = profiles().iter().find(|profile| profile.mf_aid.as_deref() == Some(name)) {
         return CardKind::Hpc(profile);
     }
     if other_cards().is_some_and(|cards| cards.egk.mf_aid == name) {
@@ -90,16 +94,27 @@ fn kind_by_name(name: &[u8]) -> CardKind {
     }
 }
 
-/// For a card whose MF has no name: one SELECT of an application that only the card its ATR points at has.
+/// For a card whose MF has no name: one SELECT of an application that only the card its ATR points at has. Without a
+/// hint it may be one of those that come with any ATR.
 fn probe(transport: &mut dyn Transport, atr: &str) -> Result<CardKind, TransportError> {
     let Some((kind, aid)) = hinted(atr) else {
-        return Ok(CardKind::Foreign);
+        return probe_applications(transport);
     };
     if !transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C).data(aid))?.status.is_ok() {
         return Ok(CardKind::Foreign);
     }
     transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C))?;
     Ok(kind)
+}
+
+fn probe_applications(transport: &mut dyn Transport) -> Result<CardKind, TransportError> {
+    for profile in profiles().iter().filter(|profile| profile.mf_aid.is_none()) {
+        let Some(application) = profile.applications.first() else { continue };
+        if transport.transmit(&hpc::select_application(profile.dialect, &application.aid))?.status.is_ok() {
+            return Ok(CardKind::Hpc(profile));
+        }
+    }
+    Ok(CardKind::Foreign)
 }
 
 fn hinted(atr: &str) -> Option<(CardKind, &'static [u8])> {
@@ -127,6 +142,7 @@ mod tests {
     use super::*;
     use crate::script::{self, Script};
 
+    const SELECT_PIV: &str = "00A404000BA00000030800001000010000";
     const ATR_HPC: &str = "3B9C968131FE458066485043333834739621F3B4";
 
     fn identified(script: Script) -> CardKind {
@@ -156,10 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_card_costs_one_command() {
-        for answer in ["6A82", "6D00", "6F009000", "62058403D276009000", "6280000090 00"] {
-            let script = Script::new("3B80800101").on("00A4040400", answer);
+    fn an_unknown_card_costs_two_commands() {
+        for answer in ["6A82", "6D00", "6F009000", "6F0A8408A0000001510000009000", "6280000090 00"] {
+            let script = Script::new("3B80800101").on("00A4040400", answer).on(SELECT_PIV, "6A82");
             assert_eq!(identified(script), CardKind::Foreign, "{answer}");
+        }
+        let named = Script::new("3B80800101").on("00A4040400", "62058403D276009000");
+        assert_eq!(identified(named), CardKind::Foreign);
+    }
+
+    #[test]
+    fn a_card_without_a_known_master_file_is_known_by_its_application() {
+        for answer in ["6A82", "6F0A8408A0000001510000009000"] {
+            let script = Script::new("3B80800101").on("00A4040400", answer).on(SELECT_PIV, "61009000");
+            assert_eq!(identified(script), CardKind::Hpc(Profile::by_name("piv").unwrap()), "{answer}");
         }
     }
 
@@ -190,7 +216,7 @@ mod tests {
     #[test]
     fn no_atr_of_a_profile_counts_as_foreign() {
         let egk = other_cards().unwrap();
-        assert_eq!(egk.foreign.len(), 9);
+        assert_eq!(egk.foreign.len(), 8);
         let ours = profiles().iter().flat_map(|profile| &profile.atrs).chain(&egk.egk.atrs);
         for atr in ours {
             assert!(!is_foreign(atr), "{atr}");

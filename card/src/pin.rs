@@ -1,9 +1,11 @@
-//! PINs: format-2 blocks (ISO 9564-1 clause 8.3, gemSpec_COS clause 8.1.7) and the states a card reports.
+//! PINs: format-2 blocks (ISO 9564-1 clause 8.3, gemSpec_COS clause 8.1.7), ASCII fields, and the states a card
+//! reports.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::profile::PinFormat;
 use crate::status::StatusWord;
 
 /// The longest PIN a format-2 block holds in the card's sense: 12 digits.
@@ -71,6 +73,26 @@ impl Pin {
     }
 }
 
+impl Pin {
+    /// The PIN as a card of this format wants it in a command; `None` if it holds fewer digits.
+    pub fn field(&self, format: PinFormat) -> Option<Zeroizing<Vec<u8>>> {
+        match format {
+            PinFormat::Format2 => Some(Zeroizing::new(self.block.to_vec())),
+            PinFormat::Ascii8 => self.ascii(8),
+        }
+    }
+
+    fn ascii(&self, length: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let nibbles = self.block.iter().skip(1).flat_map(|byte| [byte >> 4, byte & 0x0F]);
+        let mut field = Zeroizing::new(Vec::with_capacity(length));
+        field.extend(nibbles.take(self.digits.into()).map(|digit| b'0' | digit));
+        (field.len() <= length).then(|| {
+            field.resize(length, 0xFF);
+            field
+        })
+    }
+}
+
 /// Prints nothing of the PIN.
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,6 +154,14 @@ mod tests {
         for (digits, block) in cases {
             assert_eq!(Pin::parse(digits, 4, 12).unwrap().block(), &block);
         }
+    }
+
+    #[test]
+    fn digits_become_ascii_filled_with_ff() {
+        let field = |digits: &[u8]| Pin::parse(digits, 4, 12).unwrap().field(PinFormat::Ascii8);
+        assert_eq!(field(b"123456").unwrap().as_slice(), b"123456\xFF\xFF");
+        assert_eq!(field(b"12345678").unwrap().as_slice(), b"12345678");
+        assert_eq!(field(b"123456789"), None);
     }
 
     #[test]

@@ -18,15 +18,31 @@ pub struct Profile {
     pub label: String,
     /// Who made the specification of the card, for PKCS#11's manufacturer field.
     pub manufacturer: String,
-    /// Application identifier of the MF: FCP tag 84 of a selected MF.
-    #[serde(deserialize_with = "hex_bytes")]
-    pub mf_aid: Vec<u8>,
+    /// Which commands the card knows.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// Application identifier of the MF: FCP tag 84 of a selected MF. `None` for a card that is known by its first
+    /// application.
+    #[serde(default, deserialize_with = "optional_hex_bytes")]
+    pub mf_aid: Option<Vec<u8>>,
     /// ATRs this card is known to send, upper-case hexadecimal. A hint only: chips are shared between card types.
+    #[serde(default)]
     pub atrs: Vec<String>,
     /// Whether the card has logical channels besides the basic one.
     pub logical_channels: bool,
     /// The applications with keys, ESIGN first.
     pub applications: Vec<ApplicationProfile>,
+}
+
+/// The set of commands a card knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// gemSpec_COS: keys are selected by MANAGE SECURITY ENVIRONMENT, signatures made by PSO.
+    #[default]
+    Cos,
+    /// NIST SP 800-73-4: objects by GET DATA, signatures by GENERAL AUTHENTICATE.
+    Piv,
 }
 
 /// Which of the two PIN-protected applications.
@@ -62,6 +78,9 @@ pub struct ApplicationProfile {
 pub struct PinProfile {
     /// Name on the card, e.g. `PIN.QES`.
     pub label: String,
+    /// How digits are written in commands.
+    #[serde(default)]
+    pub format: PinFormat,
     /// P2 of VERIFY: the password identifier, with bit 8 set for one that lives in the application.
     pub reference: u8,
     /// Fewest digits.
@@ -85,7 +104,20 @@ impl PinProfile {
     }
 }
 
-/// One private key and its certificate.
+/// How a PIN is written in commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum PinFormat {
+    /// ISO 9564-1 format 2: eight bytes.
+    #[default]
+    #[serde(rename = "format-2")]
+    Format2,
+    /// ASCII digits, filled with `FF` to eight bytes.
+    #[serde(rename = "ascii-8")]
+    Ascii8,
+}
+
+/// One private key and its certificate. Keys with the same certificate file are alternatives: the key in the
+/// certificate says which of them the card has.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyProfile {
@@ -95,17 +127,18 @@ pub struct KeyProfile {
     pub purpose: KeyPurpose,
     /// Key type and size.
     pub kind: KeyKind,
-    /// Key reference in MANAGE SECURITY ENVIRONMENT.
+    /// Key reference in MANAGE SECURITY ENVIRONMENT or GENERAL AUTHENTICATE.
     pub reference: u8,
     /// Signature schemes the card offers for the key, with the algorithm identifier of each in MANAGE SECURITY
-    /// ENVIRONMENT. Empty for keys that do not sign.
+    /// ENVIRONMENT or GENERAL AUTHENTICATE. Empty for keys that do not sign.
     #[serde(default)]
     pub schemes: Vec<(SignatureScheme, u8)>,
     /// How the card deciphers with the key, and the algorithm identifier for it. `None` for keys that do not.
     pub deciphers: Option<(DecipherScheme, u8)>,
-    /// Short file identifier of the certificate.
+    /// Short file identifier of the certificate; PIV has none.
+    #[serde(default)]
     pub certificate_sfid: u8,
-    /// File identifier of the certificate.
+    /// File identifier of the certificate; PIV: the last two bytes of its tag.
     pub certificate_fid: u16,
     /// CKA_ID: small, fixed, unique on the card, never 0.
     pub id: u8,
@@ -244,6 +277,7 @@ pub fn profiles() -> &'static [Profile] {
 const SOURCES: &[(&str, &str)] = &[
     ("hba-g21", include_str!("../profiles/hba-g21.toml")),
     ("hpc-p384", include_str!("../profiles/hpc-p384.toml")),
+    ("piv", include_str!("../profiles/piv.toml")),
 ];
 
 /// A profile that does not parse costs this card only; the tests keep it from being shipped.
@@ -254,6 +288,12 @@ fn readable<T>(name: &str, parsed: Result<T, toml::de::Error>) -> Option<T> {
 pub(crate) fn hex_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
     hex::decode(&text).map_err(serde::de::Error::custom)
+}
+
+fn optional_hex_bytes<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<u8>>, D::Error> {
+    hex_bytes(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -272,13 +312,22 @@ mod tests {
     }
 
     #[test]
-    fn key_ids_are_unique_and_never_zero() {
+    fn key_ids_are_never_zero_and_unique_among_the_keys_a_card_can_have_at_once() {
         for profile in profiles() {
-            let keys: Vec<_> =
-                profile.applications.iter().flat_map(|application| &application.keys).collect();
-            let ids: HashSet<u8> = keys.iter().map(|key| key.id).collect();
-            assert_eq!(ids.len(), keys.len(), "{}", profile.name);
-            assert!(!ids.contains(&0), "{}", profile.name);
+            let keys =
+                || profile.applications.iter().flat_map(|entry| entry.keys.iter().map(move |k| (entry, k)));
+            for (application, key) in keys() {
+                let file = |(a, k): (&ApplicationProfile, &KeyProfile)| (a.application, k.certificate_fid);
+                let files: HashSet<_> = keys().filter(|(_, other)| other.id == key.id).map(file).collect();
+                assert_eq!(
+                    files,
+                    HashSet::from([file((application, key))]),
+                    "{} {}",
+                    profile.name,
+                    key.label
+                );
+                assert_ne!(key.id, 0, "{} {}", profile.name, key.label);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize};
 use p256::NistP256;
 use p384::NistP384;
 use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::traits::PublicKeyParts;
 use rsa::{Pkcs1v15Sign, Pss, RsaPublicKey};
 use sha2::Sha256;
 use signature::hazmat::PrehashVerifier;
@@ -53,7 +54,10 @@ impl PublicKey {
             KeyKind::Ec(Curve::P256) => Kind::P256(point(bits)?),
             KeyKind::Ec(Curve::P384) => Kind::P384(point(bits)?),
             KeyKind::Ec(Curve::BrainpoolP256r1) => Kind::BrainpoolP256r1(point(bits)?),
-            KeyKind::Rsa { .. } => Kind::Rsa(RsaPublicKey::from_pkcs1_der(bits).ok()?),
+            KeyKind::Rsa { bits: wanted } => {
+                let key = RsaPublicKey::from_pkcs1_der(bits).ok()?;
+                Kind::Rsa(Some(key).filter(|key| key.size() * 8 == usize::from(wanted))?)
+            }
         };
         Some(PublicKey(key))
     }

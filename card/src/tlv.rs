@@ -74,6 +74,21 @@ impl<'a> Tlv<'a> {
     }
 }
 
+/// Writes one data object. Values of 65 536 bytes and more do not occur: no command carries them.
+pub(crate) fn encode(tag: u32, value: &[u8]) -> Vec<u8> {
+    let mut object: Vec<u8> = tag.to_be_bytes().into_iter().skip_while(|&byte| byte == 0).collect();
+    match u8::try_from(value.len()) {
+        Ok(length @ 0..=0x7F) => object.push(length),
+        Ok(length) => object.extend([0x81, length]),
+        Err(_) => {
+            object.push(0x82);
+            object.extend(u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+        }
+    }
+    object.extend_from_slice(value);
+    object
+}
+
 /// Total length (tag, length and value) of the DER object that `start` begins with, `None` while too little is known.
 pub fn total_len(start: &[u8]) -> Option<usize> {
     let (_, rest) = split_tag(start).ok()?;

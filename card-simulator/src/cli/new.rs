@@ -12,7 +12,7 @@ use clap::Args;
 /// The PINs have well-known defaults and are printed: such a card is for tests only.
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// Kind of card: hpc-p384, hba-g21 or egk-g21.
+    /// Kind of card: hpc-p384, hba-g21, egk-g21, piv or piv-rsa.
     #[arg(long)]
     profile: ProfileName,
     /// Directory for the image; made if it is not there.
@@ -37,7 +37,7 @@ pub(crate) struct New {
     /// Address of the OCSP responder in the certificates.
     #[arg(long, value_name = "URL")]
     ocsp: Option<String>,
-    /// PIN.CH (authentication, decipherment), 6 to 8 digits.
+    /// PIN.CH (authentication, decipherment) or the only PIN of a card, 6 to 8 digits.
     #[arg(long, value_name = "PIN", default_value = "123456")]
     pin_ch: String,
     /// PIN.QES (signature), 6 to 8 digits.

@@ -1,15 +1,20 @@
 //! Private keys of cards and of the test certification authority.
 
 use bp256::BrainpoolP256r1;
-use ecdsa::SigningKey;
-use elliptic_curve::Generate;
-use elliptic_curve::sec1::ToSec1Point;
+use ecdsa::{EcdsaCurve, SignatureSize, SigningKey};
+use elliptic_curve::array::ArraySize;
+use elliptic_curve::ops::Invert;
+use elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
+use elliptic_curve::subtle::CtOption;
+use elliptic_curve::{AffinePoint, CurveArithmetic, FieldBytesSize, Generate, PublicKey, Scalar};
 use getrandom::SysRng;
+use p256::NistP256;
 use p384::NistP384;
 use pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
+use rsa::hazmat::rsa_decrypt_and_check;
 use rsa::rand_core::UnwrapErr;
 use rsa::traits::PublicKeyParts;
-use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey};
+use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey};
 use sha2::Sha256;
 use signature::hazmat::PrehashSigner;
 use thiserror::Error;
@@ -36,6 +41,7 @@ pub(crate) enum CryptoError {
 /// A private key.
 pub(crate) enum PrivateKey {
     Brainpool(Box<SigningKey<BrainpoolP256r1>>),
+    P256(Box<SigningKey<NistP256>>),
     P384(Box<SigningKey<NistP384>>),
     Rsa(Box<RsaPrivateKey>),
 }
@@ -49,6 +55,9 @@ impl PrivateKey {
         let mut rng = SysRng;
         Ok(Some(match kind {
             KeyKind::EcPrivate(Curve::BrainpoolP256r1) => PrivateKey::Brainpool(Box::new(
+                SigningKey::try_generate_from_rng(&mut rng).map_err(|_| CryptoError::Failed)?,
+            )),
+            KeyKind::EcPrivate(Curve::P256) => PrivateKey::P256(Box::new(
                 SigningKey::try_generate_from_rng(&mut rng).map_err(|_| CryptoError::Failed)?,
             )),
             KeyKind::EcPrivate(Curve::P384) => PrivateKey::P384(Box::new(
@@ -66,6 +75,7 @@ impl PrivateKey {
     pub(crate) fn to_der(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let document = match self {
             PrivateKey::Brainpool(key) => key.to_pkcs8_der(),
+            PrivateKey::P256(key) => key.to_pkcs8_der(),
             PrivateKey::P384(key) => key.to_pkcs8_der(),
             PrivateKey::Rsa(key) => key.to_pkcs8_der(),
         };
@@ -76,6 +86,9 @@ impl PrivateKey {
     pub(crate) fn from_der(der: &[u8]) -> Result<PrivateKey, CryptoError> {
         if let Ok(key) = SigningKey::<BrainpoolP256r1>::from_pkcs8_der(der) {
             return Ok(PrivateKey::Brainpool(Box::new(key)));
+        }
+        if let Ok(key) = SigningKey::<NistP256>::from_pkcs8_der(der) {
+            return Ok(PrivateKey::P256(Box::new(key)));
         }
         if let Ok(key) = SigningKey::<NistP384>::from_pkcs8_der(der) {
             return Ok(PrivateKey::P384(Box::new(key)));
@@ -88,6 +101,7 @@ impl PrivateKey {
     pub(crate) fn public_der(&self) -> Result<Vec<u8>, CryptoError> {
         let document = match self {
             PrivateKey::Brainpool(key) => key.verifying_key().to_public_key_der(),
+            PrivateKey::P256(key) => key.verifying_key().to_public_key_der(),
             PrivateKey::P384(key) => key.verifying_key().to_public_key_der(),
             PrivateKey::Rsa(key) => key.to_public_key().to_public_key_der(),
         };
@@ -98,6 +112,9 @@ impl PrivateKey {
     pub(crate) fn point(&self) -> Option<Vec<u8>> {
         match self {
             PrivateKey::Brainpool(key) => {
+                Some(key.verifying_key().as_affine().to_sec1_point(false).as_bytes().to_vec())
+            }
+            PrivateKey::P256(key) => {
                 Some(key.verifying_key().as_affine().to_sec1_point(false).as_bytes().to_vec())
             }
             PrivateKey::P384(key) => {
@@ -118,7 +135,7 @@ impl PrivateKey {
     /// ECDSA over a hash of exactly the curve's length; `r` and `s` at fixed width.
     pub(crate) fn sign_ecdsa(&self, hash: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let expected = match self {
-            PrivateKey::Brainpool(_) => 32,
+            PrivateKey::Brainpool(_) | PrivateKey::P256(_) => 32,
             PrivateKey::P384(_) => 48,
             PrivateKey::Rsa(_) => return Err(CryptoError::WrongKind),
         };
@@ -128,6 +145,10 @@ impl PrivateKey {
         match self {
             PrivateKey::Brainpool(key) => {
                 let signature: Result<ecdsa::Signature<BrainpoolP256r1>, _> = key.sign_prehash(hash);
+                Ok(signature.map_err(|_| CryptoError::Failed)?.to_bytes().to_vec())
+            }
+            PrivateKey::P256(key) => {
+                let signature: Result<ecdsa::Signature<NistP256>, _> = key.sign_prehash(hash);
                 Ok(signature.map_err(|_| CryptoError::Failed)?.to_bytes().to_vec())
             }
             PrivateKey::P384(key) => {
@@ -172,6 +193,28 @@ impl PrivateKey {
         match self {
             PrivateKey::Brainpool(key) => elc::decipher(key.as_nonzero_scalar(), template),
             PrivateKey::P384(key) => elc::decipher(key.as_nonzero_scalar(), template),
+            PrivateKey::P256(_) | PrivateKey::Rsa(_) => Err(CryptoError::WrongKind),
+        }
+    }
+
+    /// RSA with the private exponent on a block as long as the modulus: the caller has done the padding.
+    pub(crate) fn rsa_raw(&self, block: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let key = self.rsa()?;
+        if block.len() != key.size() {
+            return Err(CryptoError::InputLength { expected: key.size(), got: block.len() });
+        }
+        let bits = key.n().bits_precision();
+        let number = BoxedUint::from_be_slice(block, bits).map_err(|_| CryptoError::Cryptogram)?;
+        let result = rsa_decrypt_and_check(key, Some(&mut UnwrapErr(SysRng)), &number);
+        Ok(result.map_err(|_| CryptoError::Cryptogram)?.to_be_bytes().into_vec())
+    }
+
+    /// The x-coordinate of the common point with another party's public point (ECDH).
+    pub(crate) fn shared_x(&self, point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        match self {
+            PrivateKey::Brainpool(key) => shared(key, point),
+            PrivateKey::P256(key) => shared(key, point),
+            PrivateKey::P384(key) => shared(key, point),
             PrivateKey::Rsa(_) => Err(CryptoError::WrongKind),
         }
     }
@@ -182,4 +225,17 @@ impl PrivateKey {
             _ => Err(CryptoError::WrongKind),
         }
     }
+}
+
+fn shared<C>(key: &SigningKey<C>, point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>
+where
+    C: EcdsaCurve + CurveArithmetic,
+    Scalar<C>: Invert<Output = CtOption<Scalar<C>>>,
+    SignatureSize<C>: ArraySize,
+    FieldBytesSize<C>: ModulusSize,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+{
+    let public = PublicKey::<C>::from_sec1_bytes(point).map_err(|_| CryptoError::Cryptogram)?;
+    let common = elliptic_curve::ecdh::diffie_hellman(key.as_nonzero_scalar(), public.as_affine());
+    Ok(Zeroizing::new(common.raw_secret_bytes().to_vec()))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{IssueError, NewCard};
 use crate::crypto::PrivateKey;
 use crate::layout::{Content, File, Key, Layout, Password, Secret};
@@ -26,6 +28,7 @@ pub(super) fn contents(
     for file in &layout.files {
         let bytes = match file.content {
             Content::Iccsn => iccsn_file(iccsn),
+            Content::CardholderId => cardholder_id(iccsn),
             Content::SignatureBudget => budget_file(layout, file, card.signatures_per_pin),
             Content::PersonalData => card.patient.personal_file()?,
             Content::InsuranceData => card.patient.insurance_file()?,
@@ -71,6 +74,29 @@ fn replace(
 /// EF.GDO: the serial number as BCD under tag 5A.
 fn iccsn_file(iccsn: &str) -> Vec<u8> {
     tlv::encode(0x5A, &hex::decode(iccsn).unwrap_or_default())
+}
+
+/// Cardholder unique identifier of a PIV card (SP 800-73-4, part 1, 3.1.2): number of a card that no federal agency
+/// issued, an identifier made of the serial number, end of validity; not signed.
+fn cardholder_id(iccsn: &str) -> Vec<u8> {
+    const NON_FEDERAL: [u8; 25] = [
+        0xD4, 0xE7, 0x39, 0xDA, 0x73, 0x9C, 0xED, 0x39, 0xCE, 0x73, 0x9D, 0x83, 0x68, 0x58, 0x21, 0x08, 0x42,
+        0x10, 0x84, 0x21, 0xC8, 0x42, 0x10, 0xC3, 0xEB,
+    ];
+    const EXPIRY: &[u8] = b"20991231";
+    let digest: [u8; 32] = Sha256::digest(iccsn).into();
+    let mut id: [u8; 16] = std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default());
+    // A UUID of version 4, variant 1.
+    id[6] = id[6] & 0x0F | 0x40;
+    id[8] = id[8] & 0x3F | 0x80;
+    let parts = [
+        tlv::encode(0x30, &NON_FEDERAL),
+        tlv::encode(0x34, &id),
+        tlv::encode(0x35, EXPIRY),
+        tlv::encode(0x3E, &[]),
+        tlv::encode(0xFE, &[]),
+    ];
+    tlv::encode(0x53, &parts.concat())
 }
 
 /// EF.SSEC: per security environment the password, its application and the signatures per entry.

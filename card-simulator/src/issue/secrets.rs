@@ -7,7 +7,7 @@ use crate::layout::{Layout, Password, Secret, Transport};
 /// PINs, PUK and CAN of a new card, decimal digits. The defaults are for tests and known to everybody.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secrets {
-    /// PIN.CH, 6 to 8 digits.
+    /// PIN.CH, or the only PIN of a card, 6 to 8 digits.
     pub pin_ch: String,
     /// PIN.QES, 6 to 8 digits.
     pub pin_qes: String,
@@ -83,7 +83,7 @@ impl Secrets {
 
     fn value(&self, name: &str) -> Option<&str> {
         match name {
-            "PIN.CH" => Some(&self.pin_ch),
+            "PIN.CH" | "PIN" => Some(&self.pin_ch),
             "PIN.QES" => Some(&self.pin_qes),
             "PIN.AMTS_REP" => Some(&self.pin_representative),
             _ => None,

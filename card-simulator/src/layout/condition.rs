@@ -1,6 +1,6 @@
 //! Access conditions: what must hold before a command may touch an object.
 //!
-//! Text form: `ALW`, `PWD(81)`, `SM(02)`, `SM(TI.55)`, `ROLE(TI.17+33)`, `ENC-CMD`, `ENC-RSP`, joined by `&`
+//! Text form: `ALW`, `PWD(81)`, `FRESH(81)`, `SM(02)`, `SM(TI.55)`, `ROLE(TI.17+33)`, `ENC-CMD`, `ENC-RSP`, joined by `&`
 //! (binds tighter) and `|`, with parentheses; any other word is an abbreviation defined by the profile.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ pub(crate) enum Condition {
     Always,
     /// The security status of the password with this reference is set.
     Password(u8),
+    /// The password was verified by the command directly before.
+    FreshPassword(u8),
     /// The command came under secure messaging whose keys were negotiated with this key (two digits) or with
     /// a certificate carrying this flag.
     SecureMessaging(String),
@@ -48,7 +50,7 @@ impl Condition {
     /// The passwords named anywhere in the condition.
     pub(crate) fn passwords(&self) -> Vec<u8> {
         match self {
-            Condition::Password(reference) => vec![*reference],
+            Condition::Password(reference) | Condition::FreshPassword(reference) => vec![*reference],
             Condition::All(parts) | Condition::Any(parts) => {
                 parts.iter().flat_map(Condition::passwords).collect()
             }
@@ -91,11 +93,8 @@ impl Parser<'_> {
             "ALW" => Ok(Condition::Always),
             "ENC-CMD" => Ok(Condition::EncipheredCommand),
             "ENC-RSP" => Ok(Condition::EncipheredResponse),
-            "PWD" => {
-                let argument = self.argument()?;
-                let reference = u8::from_str_radix(&argument, 16).map_err(|e| e.to_string())?;
-                Ok(Condition::Password(reference))
-            }
+            "PWD" => Ok(Condition::Password(self.reference()?)),
+            "FRESH" => Ok(Condition::FreshPassword(self.reference()?)),
             "SM" => Ok(Condition::SecureMessaging(self.argument()?)),
             "ROLE" => Ok(Condition::Role(self.argument()?)),
             other => match self.abbreviations.get(other) {
@@ -103,6 +102,10 @@ impl Parser<'_> {
                 None => Err(format!("unknown condition '{other}'")),
             },
         }
+    }
+
+    fn reference(&mut self) -> Result<u8, String> {
+        u8::from_str_radix(&self.argument()?, 16).map_err(|e| e.to_string())
     }
 
     fn argument(&mut self) -> Result<String, String> {

@@ -9,6 +9,8 @@ pub(crate) struct Layout {
     pub(crate) title: String,
     /// Answer to reset.
     pub(crate) atr: Vec<u8>,
+    /// Which commands the card knows.
+    pub(crate) dialect: Dialect,
     /// Number of logical channels, the basic one included.
     pub(crate) channels: usize,
     /// Shorthands for conditions, kept for documentation.
@@ -16,6 +18,17 @@ pub(crate) struct Layout {
     pub(crate) files: Vec<File>,
     pub(crate) passwords: Vec<Password>,
     pub(crate) keys: Vec<Key>,
+}
+
+/// The set of commands a card knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Dialect {
+    /// gemSpec_COS.
+    #[default]
+    Cos,
+    /// NIST SP 800-73-4.
+    Piv,
 }
 
 /// The master file or an application.
@@ -71,6 +84,8 @@ pub(crate) enum Content {
     Certificate,
     /// A card-verifiable certificate. Left empty until card-to-card authentication is simulated.
     CvCertificate,
+    /// Cardholder unique identifier of a PIV card.
+    CardholderId,
     /// EF.SSEC: signatures per PIN entry.
     SignatureBudget,
     PersonalData,
@@ -177,6 +192,7 @@ pub(crate) enum KeyKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Curve {
     BrainpoolP256r1,
+    P256,
     P384,
 }
 

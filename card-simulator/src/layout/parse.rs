@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use super::access::AccessText;
 use super::{
-    Algorithm, Content, Curve, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure, Transport,
+    Algorithm, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure,
+    Transport,
 };
 
 /// A profile file is wrong.
@@ -27,6 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
     let mut layout = Layout {
         title: text.title,
         atr: bytes("atr", &text.atr)?,
+        dialect: text.dialect,
         channels: text.channels,
         folders: Vec::new(),
         files: Vec::new(),
@@ -46,6 +48,8 @@ pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
 struct ProfileText {
     title: String,
     atr: String,
+    #[serde(default)]
+    dialect: Dialect,
     channels: usize,
     #[serde(default)]
     abbreviations: BTreeMap<String, String>,
@@ -234,6 +238,7 @@ fn content(text: &FileText) -> Result<Content, LayoutError> {
         Some("iccsn") => Ok(Content::Iccsn),
         Some("certificate") => Ok(Content::Certificate),
         Some("cv-certificate") => Ok(Content::CvCertificate),
+        Some("cardholder-id") => Ok(Content::CardholderId),
         Some("signature-budget") => Ok(Content::SignatureBudget),
         Some("personal-data") => Ok(Content::PersonalData),
         Some("insurance-data") => Ok(Content::InsuranceData),
@@ -287,6 +292,7 @@ fn key_object(
     let fail = |reason: String| LayoutError::Object { object: text.name.clone(), reason };
     let kind = match (text.kind.as_str(), text.curve.as_deref(), text.bits) {
         ("ec-private", Some("brainpoolP256r1"), _) => KeyKind::EcPrivate(Curve::BrainpoolP256r1),
+        ("ec-private", Some("secp256r1"), _) => KeyKind::EcPrivate(Curve::P256),
         ("ec-private", Some("secp384r1"), _) => KeyKind::EcPrivate(Curve::P384),
         ("rsa-private", _, Some(bits)) => KeyKind::RsaPrivate { bits },
         ("ec-public", ..) => KeyKind::EcPublic,

@@ -21,6 +21,7 @@ impl Card {
             access.condition(self.interface, true, environment, operation).ok_or(Sw::SECURITY_STATUS)?;
         let holds = condition.holds(&|atom| match atom {
             Condition::Password(reference) => self.is_satisfied(channel, folder, *reference),
+            Condition::FreshPassword(reference) => self.is_fresh(channel, folder, *reference),
             Condition::SecureMessaging(_)
             | Condition::Role(_)
             | Condition::EncipheredCommand
@@ -34,6 +35,11 @@ impl Card {
     fn is_satisfied(&self, channel: &Channel, folder: usize, reference: u8) -> bool {
         let password = self.layout.password(folder, reference);
         password.is_some_and(|password| channel.is_verified(password) || !self.image.is_enabled(password))
+    }
+
+    fn is_fresh(&self, channel: &Channel, folder: usize, reference: u8) -> bool {
+        let password = self.layout.password(folder, reference);
+        password.is_some_and(|password| channel.fresh == Some(password.id))
     }
 
     /// Counts one use of each password a condition named.

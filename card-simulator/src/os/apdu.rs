@@ -5,10 +5,15 @@ use super::Sw;
 /// Largest response length: what an extended Le of zeros asks for.
 pub(super) const EXTENDED_WILDCARD: usize = 65_536;
 
+/// Bit of the class byte that says that the command goes on.
+const CHAINED: u8 = 0x10;
+
 /// A command APDU that is well-formed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Command<'a> {
     pub(super) class: Class,
+    /// More commands belong to this one (ISO/IEC 7816-4, 5.3.3).
+    pub(super) chained: bool,
     pub(super) ins: u8,
     pub(super) p1: u8,
     pub(super) p2: u8,
@@ -37,6 +42,7 @@ impl Class {
         match cla & 0xFC {
             0x00 => Ok(Class::Interindustry(channel)),
             0x80 => Ok(Class::Proprietary(channel)),
+            0x10 | 0x90 => Class::parse(cla & !CHAINED),
             // Without session keys there is nothing to open a secured command with.
             with if with & 0x70 == 0 && with & SECURE_MESSAGING != 0 => Err(Sw::SECURE_MESSAGING),
             _ => Err(Sw::UNKNOWN_CLASS),
@@ -81,6 +87,7 @@ impl<'a> Command<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Command<'a>, Sw> {
         let (&[cla, ins, p1, p2], body) = bytes.split_first_chunk().ok_or(Sw::WRONG_LENGTH)?;
         let class = Class::parse(cla)?;
+        let chained = cla & CHAINED != 0;
         let (data, expected) = match body {
             [] => (&[][..], None),
             [le] => (&[][..], Some(Expected::short(*le))),
@@ -103,7 +110,7 @@ impl<'a> Command<'a> {
                 }
             }
         };
-        Ok(Command { class, ins, p1, p2, data, expected })
+        Ok(Command { class, chained, ins, p1, p2, data, expected })
     }
 
     /// P1 and P2 as one number.
@@ -169,7 +176,7 @@ mod tests {
         assert_eq!(class(0x0C), Err(Sw::SECURE_MESSAGING));
         assert_eq!(class(0x8C), Err(Sw::SECURE_MESSAGING));
         assert_eq!(class(0x40), Err(Sw::UNKNOWN_CLASS));
-        assert_eq!(class(0x10), Err(Sw::UNKNOWN_CLASS));
+        assert_eq!(class(0x12), Ok(Class::Interindustry(2)));
         assert_eq!(class(0xFF), Err(Sw::UNKNOWN_CLASS));
     }
 }

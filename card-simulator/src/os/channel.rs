@@ -13,6 +13,8 @@ pub(super) struct Channel {
     pub(super) environment: u8,
     /// Keys chosen by MANAGE SECURITY ENVIRONMENT, one per purpose.
     pub(super) selected: Selected,
+    /// The password (by position) that the command directly before verified.
+    pub(super) fresh: Option<usize>,
     /// Verified passwords (by position), each with the uses it has left; `None` is unlimited.
     verified: BTreeMap<usize, Option<u32>>,
 }
@@ -32,6 +34,7 @@ impl Channel {
             file: None,
             environment: 1,
             selected: Selected::default(),
+            fresh: None,
             verified: BTreeMap::new(),
         }
     }
@@ -58,10 +61,12 @@ impl Channel {
 
     pub(super) fn set_verified(&mut self, password: &Password, uses: Option<u32>) {
         self.verified.insert(password.id, uses);
+        self.fresh = Some(password.id);
     }
 
     pub(super) fn clear_verified(&mut self, password: &Password) {
         self.verified.remove(&password.id);
+        self.fresh = None;
     }
 
     /// Counts one use of a password; the last one clears its status.

@@ -41,7 +41,7 @@ impl Card {
         if self.image.password(password).transport != Transport::Regular {
             return Err(Sw::CONDITIONS_OF_USE);
         }
-        self.check(command.channel(), password, &block)?;
+        self.check(command.channel(), password, pin_block::digits(&block))?;
         let environment = self.channel(command.channel())?.environment_of(password.folder);
         let uses = self.image.uses_per_verify(password, environment);
         self.channel_mut(command.channel())?.set_verified(password, uses);
@@ -64,7 +64,7 @@ impl Card {
             return Err(Sw::CONDITIONS_OF_USE);
         }
         let new = self.new_secret(password, &new)?;
-        self.check(command.channel(), password, &old)?;
+        self.check(command.channel(), password, pin_block::digits(&old))?;
         self.store_secret(password, &new)
     }
 
@@ -132,7 +132,7 @@ impl Card {
         if self.image.password(password).transport != Transport::Regular {
             return Err(Sw::CONDITIONS_OF_USE);
         }
-        self.check(command.channel(), password, &block)?;
+        self.check(command.channel(), password, pin_block::digits(&block))?;
         self.image.store_enabled(password, enabled)?;
         Ok(Sw::OK.into())
     }
@@ -145,20 +145,25 @@ impl Card {
         Ok(password)
     }
 
-    fn refuse_blocked(&self, password: &Password) -> Result<(), Sw> {
+    pub(super) fn refuse_blocked(&self, password: &Password) -> Result<(), Sw> {
         if self.image.tries(password) == 0 { Err(Sw::BLOCKED) } else { Ok(()) }
     }
 
-    fn refuse_used_up_puk(&self, password: &Password) -> Result<(), Sw> {
+    pub(super) fn refuse_used_up_puk(&self, password: &Password) -> Result<(), Sw> {
         if self.image.puk_uses(password) == 0 { Err(Sw::BLOCKED) } else { Ok(()) }
     }
 
     /// Compares a secret. A wrong one costs a try and the security status; a malformed block counts as wrong.
-    fn check(&mut self, channel: u8, password: &'static Password, block: &Block) -> Result<(), Sw> {
+    pub(super) fn check(
+        &mut self,
+        channel: u8,
+        password: &'static Password,
+        digits: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<(), Sw> {
         let left = self.image.tries(password).saturating_sub(1);
         self.image.store_tries(password, left)?;
         let stored = self.image.password(password).pin.as_ref();
-        let right = match (stored, pin_block::digits(block)) {
+        let right = match (stored, digits) {
             (Some(stored), Some(digits)) => stored.matches(&digits),
             _ => false,
         };
@@ -189,7 +194,7 @@ impl Card {
         }
     }
 
-    fn store_secret(&mut self, password: &'static Password, digits: &[u8]) -> Outcome {
+    pub(super) fn store_secret(&mut self, password: &'static Password, digits: &[u8]) -> Outcome {
         let pin = Digest::of(digits).map_err(|_| Sw::MEMORY_FAILURE)?;
         let puk = self.image.password(password).puk.clone();
         let state = PasswordState { pin: Some(pin), puk, transport: Transport::Regular };

@@ -33,6 +33,11 @@ impl Sw {
     pub(crate) const UNKNOWN_INSTRUCTION: Sw = Sw(0x6D00);
     pub(crate) const UNKNOWN_CLASS: Sw = Sw(0x6E00);
 
+    /// 61xx: xx more bytes can be fetched; 00 for 256 and more.
+    pub(crate) fn more(bytes: usize) -> Sw {
+        Sw(0x6100 | u16::from(u8::try_from(bytes).unwrap_or(0)))
+    }
+
     /// 63Cx: wrong secret or not verified, x tries left; more than 15 are shown as 15.
     pub(crate) fn tries_left(tries: u8) -> Sw {
         Sw(0x63C0 | u16::from(tries.min(15)))

@@ -46,6 +46,7 @@ pub(super) struct Root {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum RootKind {
     Brainpool,
+    P256,
     P384,
     Rsa,
 }
@@ -145,11 +146,13 @@ impl Authority {
 }
 
 impl RootKind {
-    pub(super) const ALL: [RootKind; 3] = [RootKind::Brainpool, RootKind::P384, RootKind::Rsa];
+    pub(super) const ALL: [RootKind; 4] =
+        [RootKind::Brainpool, RootKind::P256, RootKind::P384, RootKind::Rsa];
 
     fn of(key: &PrivateKey) -> RootKind {
         match key {
             PrivateKey::Brainpool(_) => RootKind::Brainpool,
+            PrivateKey::P256(_) => RootKind::P256,
             PrivateKey::P384(_) => RootKind::P384,
             PrivateKey::Rsa(_) => RootKind::Rsa,
         }
@@ -158,6 +161,7 @@ impl RootKind {
     fn key_kind(self) -> KeyKind {
         match self {
             RootKind::Brainpool => KeyKind::EcPrivate(Curve::BrainpoolP256r1),
+            RootKind::P256 => KeyKind::EcPrivate(Curve::P256),
             RootKind::P384 => KeyKind::EcPrivate(Curve::P384),
             RootKind::Rsa => KeyKind::RsaPrivate { bits: 2048 },
         }
@@ -166,6 +170,7 @@ impl RootKind {
     fn file_name(self) -> &'static str {
         match self {
             RootKind::Brainpool => "root-brainpoolP256r1",
+            RootKind::P256 => "root-secp256r1",
             RootKind::P384 => "root-secp384r1",
             RootKind::Rsa => "root-rsa2048",
         }
@@ -174,6 +179,7 @@ impl RootKind {
     fn common_name(self) -> &'static str {
         match self {
             RootKind::Brainpool => "Card simulator CA brainpoolP256r1 TEST-ONLY",
+            RootKind::P256 => "Card simulator CA secp256r1 TEST-ONLY",
             RootKind::P384 => "Card simulator CA secp384r1 TEST-ONLY",
             RootKind::Rsa => "Card simulator CA RSA TEST-ONLY",
         }
@@ -223,6 +229,7 @@ fn build(shape: Shape, key: &PrivateKey, signer: &PrivateKey, days: u32) -> Resu
     let builder = CertificateBuilder::new(shape, SerialNumber::new(&serial)?, validity, public)?;
     Ok(match signer {
         PrivateKey::Brainpool(signer) => builder.build::<_, ecdsa::der::Signature<_>>(signer.as_ref())?,
+        PrivateKey::P256(signer) => builder.build::<_, ecdsa::der::Signature<_>>(signer.as_ref())?,
         PrivateKey::P384(signer) => builder.build::<_, ecdsa::der::Signature<_>>(signer.as_ref())?,
         PrivateKey::Rsa(signer) => {
             builder.build(&rsa::pkcs1v15::SigningKey::<Sha256>::new(signer.as_ref().clone()))?

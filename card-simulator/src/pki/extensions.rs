@@ -24,11 +24,17 @@ pub(crate) enum CertificateType {
     ChAutn,
     ChEnc,
     ChEncv,
+    PivAut,
+    PivSig,
+    PivKm,
+    PivCard,
 }
 
 const QCP_NATURAL_QSCD: &str = "0.4.0.194112.1.2";
 const HBA_POLICY: &str = "1.2.276.0.76.4.145";
 const EGK_POLICY: &str = "1.2.276.0.76.4.163";
+/// A policy for tests (NIST, csor-certpolicy-test).
+const TEST_POLICY: &str = "2.16.840.1.101.3.2.1.48.1";
 const INSURED_PERSON: &str = "1.2.276.0.76.4.49";
 
 impl CertificateType {
@@ -44,6 +50,10 @@ impl CertificateType {
             "C.CH.AUTN" => CertificateType::ChAutn,
             "C.CH.ENC" => CertificateType::ChEnc,
             "C.CH.ENCV" => CertificateType::ChEncv,
+            "C.PIV.AUT" => CertificateType::PivAut,
+            "C.PIV.SIG" => CertificateType::PivSig,
+            "C.PIV.KM" => CertificateType::PivKm,
+            "C.PIV.CARD" => CertificateType::PivCard,
             _ => return None,
         })
     }
@@ -62,6 +72,7 @@ impl CertificateType {
             CertificateType::ChAutn => vec!["1.2.276.0.76.4.71", EGK_POLICY],
             CertificateType::ChEnc => vec!["1.2.276.0.76.4.68", EGK_POLICY],
             CertificateType::ChEncv => vec!["1.2.276.0.76.4.69", EGK_POLICY],
+            _ => vec![TEST_POLICY],
         }
     }
 
@@ -73,6 +84,9 @@ impl CertificateType {
             (CertificateType::HpAut, false) => DigitalSignature | KeyAgreement,
             (CertificateType::ChAut | CertificateType::ChAutn, true) => DigitalSignature | KeyEncipherment,
             (CertificateType::ChAut | CertificateType::ChAutn, false) => DigitalSignature.into(),
+            (CertificateType::PivAut | CertificateType::PivCard, _) => DigitalSignature.into(),
+            (CertificateType::PivSig, _) => DigitalSignature | NonRepudiation,
+            (CertificateType::PivKm, true) => KeyEncipherment.into(),
             (_, true) => KeyEncipherment | DataEncipherment,
             (_, false) => KeyAgreement.into(),
         }
@@ -82,7 +96,10 @@ impl CertificateType {
         use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION};
         match self {
             CertificateType::HpAut => vec![ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION],
-            CertificateType::ChAut | CertificateType::ChAutn => vec![ID_KP_CLIENT_AUTH],
+            CertificateType::ChAut | CertificateType::ChAutn | CertificateType::PivAut => {
+                vec![ID_KP_CLIENT_AUTH]
+            }
+            CertificateType::PivSig => vec![ID_KP_EMAIL_PROTECTION],
             _ => Vec::new(),
         }
     }

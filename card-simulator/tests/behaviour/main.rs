@@ -7,6 +7,7 @@ mod channels;
 mod image;
 mod insurance;
 mod pins;
+mod piv;
 mod signatures;
 mod socket;
 mod strictness;

@@ -1,48 +1,70 @@
-//! The commands a health professional card is driven with (gemSpec_COS chapter 14, ISO/IEC 7816-4 and -8).
+//! The commands a health professional card is driven with (gemSpec_COS chapter 14, ISO/IEC 7816-4 and -8), and where
+//! each dialect has its own.
 
+use zeroize::Zeroizing;
+
+use super::piv;
 use crate::apdu::{Channel, Command, Le};
 use crate::pin::Pin;
+use crate::profile::{Dialect, KeyKind, PinProfile, SignatureScheme};
 
 /// SELECT the MF, no answer data.
 pub(super) fn select_mf() -> Command {
     Command::new(0x00, 0xA4, 0x04, 0x0C)
 }
 
-/// SELECT an application by its identifier, no answer data.
-pub(super) fn select(aid: &[u8]) -> Command {
-    select_mf().data(aid)
+/// SELECT an application by its identifier.
+pub(crate) fn select_application(dialect: Dialect, aid: &[u8]) -> Command {
+    match dialect {
+        Dialect::Cos => select_mf().data(aid),
+        Dialect::Piv => piv::select(aid),
+    }
 }
 
-/// GET PIN STATUS.
-pub(super) fn pin_status(reference: u8) -> Command {
-    Command::new(0x80, 0x20, 0x00, reference)
+/// How many tries a PIN has left, and whether it was entered.
+pub(super) fn pin_status(dialect: Dialect, reference: u8) -> Command {
+    match dialect {
+        Dialect::Cos => Command::new(0x80, 0x20, 0x00, reference),
+        Dialect::Piv => piv::pin_status(reference),
+    }
 }
 
-/// VERIFY with a format-2 block.
-pub(super) fn verify(reference: u8, pin: &[u8; 8]) -> Command {
-    Command::new(0x00, 0x20, 0x00, reference).data(pin.as_slice()).sensitive()
+/// VERIFY; `None` for a PIN that the card cannot have. Without a PIN, a block for a reader to fill.
+pub(super) fn verify(profile: &PinProfile, pin: Option<&Pin>) -> Option<Command> {
+    let field = field(profile, pin)?;
+    Some(Command::new(0x00, 0x20, 0x00, profile.reference).data(field.as_slice()).sensitive())
 }
 
-/// CHANGE REFERENCE DATA, old and new value.
-pub(super) fn change(reference: u8, old: &[u8; 8], new: &[u8; 8]) -> Command {
-    Command::new(0x00, 0x24, 0x00, reference).data([*old, *new].concat()).sensitive()
+/// CHANGE REFERENCE DATA, old and new value, or blocks for a reader to fill.
+pub(super) fn change(profile: &PinProfile, pins: Option<(&Pin, &Pin)>) -> Option<Command> {
+    let (old, new) = (field(profile, pins.map(|pins| pins.0))?, field(profile, pins.map(|pins| pins.1))?);
+    Some(Command::new(0x00, 0x24, 0x00, profile.reference).data([old.as_slice(), &new].concat()).sensitive())
+}
+
+fn field(profile: &PinProfile, pin: Option<&Pin>) -> Option<Zeroizing<Vec<u8>>> {
+    pin.map_or_else(|| Some(Zeroizing::new(EMPTY_BLOCK.to_vec())), |pin| pin.field(profile.format))
 }
 
 /// A format-2 block without digits, for a reader to fill.
-pub(super) const EMPTY_BLOCK: [u8; 8] = [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+const EMPTY_BLOCK: [u8; 8] = [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 
 /// RESET RETRY COUNTER with the PUK: sets a new PIN, or gives the old one its tries back.
-pub(super) fn unblock(reference: u8, puk: &Pin, new: Option<&Pin>) -> Command {
-    let (mode, blocks) = match new {
-        Some(new) => (0x00, [puk.block().as_slice(), new.block()].concat()),
-        None => (0x01, puk.block().to_vec()),
-    };
-    Command::new(0x00, 0x2C, mode, reference).data(blocks).sensitive()
+pub(super) fn unblock(profile: &PinProfile, puk: &Pin, new: Option<&Pin>) -> Option<Command> {
+    let mut fields = puk.field(profile.format)?.to_vec();
+    let mode = if new.is_some() { 0x00 } else { 0x01 };
+    if let Some(new) = new {
+        fields.extend_from_slice(&new.field(profile.format)?);
+    }
+    Some(Command::new(0x00, 0x2C, mode, profile.reference).data(fields).sensitive())
 }
 
-/// MANAGE SECURITY ENVIRONMENT SET, digital signature template: key reference, then algorithm.
-pub(super) fn set_signature_key(key: KeyChoice) -> Command {
-    Command::new(0x00, 0x22, 0x41, 0xB6).data([0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm])
+/// Selects the key for the signatures that follow; `None` where each signature names its key.
+pub(super) fn select_key(dialect: Dialect, key: KeyChoice) -> Option<Command> {
+    let template = [0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm];
+    match dialect {
+        Dialect::Cos => Some(Command::new(0x00, 0x22, 0x41, 0xB6).data(template)),
+        Dialect::Piv => None,
+    }
 }
 
 /// MANAGE SECURITY ENVIRONMENT SET, confidentiality template.
@@ -56,9 +78,26 @@ pub(super) fn decipher(cryptogram: Vec<u8>) -> Command {
     Command::new(0x00, 0x2A, 0x80, 0x86).data(cryptogram).le(le).sensitive()
 }
 
-/// PSO COMPUTE DIGITAL SIGNATURE. Le must be there: without it a card answers 6700.
-pub(super) fn compute_signature(input: &[u8]) -> Command {
-    Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)
+/// The commands of one signature; the last one's answer holds it. Le must be there: without it a card answers 6700.
+pub(super) fn sign(
+    dialect: Dialect,
+    key: KeyChoice,
+    kind: KeyKind,
+    scheme: SignatureScheme,
+    input: &[u8],
+) -> Vec<Command> {
+    match dialect {
+        Dialect::Cos => vec![Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)],
+        Dialect::Piv => piv::sign(key, kind, scheme, input),
+    }
+}
+
+/// The signature in an answer; `None` if it is none.
+pub(super) fn signature(dialect: Dialect, kind: KeyKind, answer: Vec<u8>) -> Option<Vec<u8>> {
+    match dialect {
+        Dialect::Cos => Some(answer),
+        Dialect::Piv => piv::signature(kind, &answer),
+    }
 }
 
 /// MANAGE CHANNEL, open: the card chooses the number and returns it.

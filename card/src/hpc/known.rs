@@ -30,7 +30,7 @@ pub(super) fn check(
     let Some(application) = profile.application(first.application) else {
         return Ok(None);
     };
-    if !transport.transmit(&commands::select(&application.aid))?.status.is_ok() {
+    if !transport.transmit(&commands::select_application(profile.dialect, &application.aid))?.status.is_ok() {
         return Ok(None);
     }
     let read = Command::new(0x00, 0xB0, 0x80 | first.profile.certificate_sfid, 0x00);

@@ -4,10 +4,10 @@
 //! another key in another DF (`docs/decisions/logical-channels.md`).
 
 use super::session::{Connection, Place};
-use super::{CardError, Hpc, PinPadRefusal, commands};
-use crate::apdu::Channel;
+use super::{CardError, Hpc, PinPadRefusal, commands, piv};
+use crate::apdu::{Channel, Command};
 use crate::pin::{Pin, PinFormatError, PinStatus};
-use crate::profile::{Application, ApplicationProfile};
+use crate::profile::{Application, ApplicationProfile, Dialect};
 use crate::status::StatusWord;
 use crate::transport::PinEntry;
 
@@ -50,6 +50,9 @@ impl Hpc {
         let farewell = match place {
             Place::Own(channel) => commands::close_channel(channel),
             // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
+            Place::Shared if was_logged_in && self.profile.dialect == Dialect::Piv => {
+                self.piv_farewell(application)
+            }
             Place::Shared if was_logged_in && application == Application::Qes => commands::select_mf(),
             Place::Shared | Place::Nowhere => return Ok(()),
         };
@@ -67,6 +70,14 @@ impl Hpc {
         }
     }
 
+    /// Both applications share one PIN: as long as the other one is logged in, only the right to the next signature
+    /// ends, which any command takes away.
+    fn piv_farewell(&self, left: Application) -> Command {
+        let reference = self.profile.application(left).map_or(0, |profile| profile.pin.reference);
+        let other = self.sessions.iter().any(|session| session.application != left && session.logged_in);
+        if other { piv::pin_status(reference) } else { piv::log_out(reference) }
+    }
+
     /// Without a PIN, the user enters it on the reader's pad.
     fn select_and_verify(
         &mut self,
@@ -79,12 +90,16 @@ impl Hpc {
         let before = session.pin;
         session.logged_in = false;
         session.pin = PinStatus::Unknown;
+        let rules = &profile.pin;
+        let verify = commands::verify(rules, pin);
+        let verify = verify.ok_or_else(|| wrong_length(pin, rules.min, rules.max))?;
         *sent = true;
-        let block = pin.map_or(&commands::EMPTY_BLOCK, Pin::block);
-        let command = commands::verify(profile.pin.reference, block).on_channel(channel);
         let answer = match pin {
-            Some(_) => self.send(&command),
-            None => self.send_from_pad(&command, &PinEntry::Verify(profile.pin.min..=profile.pin.max)),
+            Some(_) => self.send(&verify.on_channel(channel)),
+            None => self.send_from_pad(
+                &verify.on_channel(channel),
+                &PinEntry::Verify(profile.pin.min..=profile.pin.max),
+            ),
         };
         if let Err(CardError::PinPad(_)) = answer {
             self.session(profile.application)?.pin = before;
@@ -126,7 +141,8 @@ impl Hpc {
         }
         match self.open_channel()? {
             Some(channel) => {
-                let status = self.send(&commands::select(&profile.aid).on_channel(channel))?.status;
+                let select = commands::select_application(self.profile.dialect, &profile.aid);
+                let status = self.send(&select.on_channel(channel))?.status;
                 if !status.is_ok() {
                     self.send(&commands::close_channel(channel))?;
                     return Err(CardError::Status { command: "SELECT", status });
@@ -148,7 +164,7 @@ impl Hpc {
     /// Selects the application on the basic channel.
     pub(super) fn select_shared(&mut self, profile: &'static ApplicationProfile) -> Result<(), CardError> {
         self.leave_shared_channel();
-        let status = self.send(&commands::select(&profile.aid))?.status;
+        let status = self.send(&commands::select_application(self.profile.dialect, &profile.aid))?.status;
         if !status.is_ok() {
             return Err(CardError::Status { command: "SELECT", status });
         }
@@ -177,9 +193,10 @@ impl Hpc {
 }
 
 pub(super) fn check_length(pin: &Pin, min: u8, max: u8) -> Result<(), CardError> {
-    let got = pin.digits();
-    if (min..=max).contains(&got) {
-        return Ok(());
-    }
-    Err(PinFormatError::Length { got: got.into(), min, max }.into())
+    if (min..=max).contains(&pin.digits()) { Ok(()) } else { Err(wrong_length(Some(pin), min, max)) }
+}
+
+/// What is told about a PIN that does not fit into a command.
+pub(super) fn wrong_length(pin: Option<&Pin>, min: u8, max: u8) -> CardError {
+    PinFormatError::Length { got: pin.map_or(0, Pin::digits).into(), min, max }.into()
 }

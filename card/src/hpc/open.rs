@@ -2,11 +2,13 @@
 //! to a PIN, and asking would cost every start two commands more.
 
 use super::known::{self, KnownCertificates};
-use super::{CardKey, OpenError, commands};
+use super::{CardKey, OpenError, commands, piv};
+use crate::apdu::Command;
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
 use crate::identify::{CardKind, identify};
-use crate::profile::{Application, ApplicationProfile, KeyProfile, Profile};
+use crate::profile::{Application, ApplicationProfile, Dialect, KeyProfile, Profile};
+use crate::public_key::PublicKey;
 use crate::status::StatusWord;
 use crate::tlv;
 use crate::transport::Transport;
@@ -32,10 +34,13 @@ pub(super) fn read(
     let CardKind::Hpc(profile) = identify(transport)? else {
         return Err(OpenError::Foreign);
     };
-    let iccsn = read_iccsn(transport)?.ok_or(OpenError::Malformed { file: "EF.GDO" })?;
-    let known = recall(profile, &iccsn);
+    let iccsn =
+        read_serial(transport, profile)?.ok_or(OpenError::Malformed { file: serial_file(profile) })?;
+    // Only what is read with the German cards' commands can be compared with two of them.
+    let memorable = profile.dialect == Dialect::Cos;
+    let known = if memorable { recall(profile, &iccsn) } else { None };
     let mut content =
-        Content { profile, iccsn, keys: Vec::new(), selected: None, recalled: false, complete: true };
+        Content { profile, iccsn, keys: Vec::new(), selected: None, recalled: false, complete: memorable };
     if let Some(known) = known
         && let Some(keys) = known::check(transport, profile, &known)?
     {
@@ -46,25 +51,47 @@ pub(super) fn read(
     let mut length = Length::Extended;
     // ESIGN last: what most programs sign with is selected then.
     for application in profile.applications.iter().rev() {
-        read_application(transport, application, &mut length, &mut content)?;
+        read_application(transport, profile.dialect, application, &mut length, &mut content)?;
     }
     Ok(content)
 }
 
-/// The serial number in EF.GDO of the current MF; `None` if the file holds none.
-pub(super) fn read_iccsn(transport: &mut dyn Transport) -> Result<Option<String>, OpenError> {
+/// The serial number, where [`select_home`] has led; `None` if the card holds none.
+pub(super) fn read_serial(
+    transport: &mut dyn Transport,
+    profile: &Profile,
+) -> Result<Option<String>, OpenError> {
+    if profile.dialect == Dialect::Piv {
+        return Ok(piv::serial(transport)?);
+    }
     let gdo = file::read(transport, iccsn::GDO_SFID, &mut Length::Short, |_| None);
     Ok(iccsn::parse(&gdo.map_err(open_error)?))
+}
+
+/// SELECT of the place where the serial number is read: the MF, or the application of a card without one.
+pub(super) fn select_home(profile: &Profile) -> Command {
+    match (&profile.mf_aid, profile.applications.first()) {
+        (None, Some(application)) => commands::select_application(profile.dialect, &application.aid),
+        _ => commands::select_mf(),
+    }
+}
+
+fn serial_file(profile: &Profile) -> &'static str {
+    match profile.dialect {
+        Dialect::Cos => "EF.GDO",
+        Dialect::Piv => "the CHUID",
+    }
 }
 
 /// An application that is not there or switched off costs its keys only.
 fn read_application(
     transport: &mut dyn Transport,
+    dialect: Dialect,
     profile: &'static ApplicationProfile,
     length: &mut Length,
     content: &mut Content,
 ) -> Result<(), OpenError> {
-    let status = transport.transmit(&commands::select(&profile.aid))?.status;
+    let status = transport.transmit(&commands::select_application(dialect, &profile.aid))?.status;
     if matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::DEACTIVATED | StatusWord::TERMINATED) {
         tracing::debug!(application = ?profile.application, %status, "application left out");
         return Ok(());
@@ -74,12 +101,27 @@ fn read_application(
     }
     content.selected = Some(profile.application);
     let mut keys = Vec::new();
-    for key in &profile.keys {
-        let read = read_certificates(transport, key, length, &mut content.complete)?;
-        keys.extend(card_key(profile.application, key, &read));
+    for alternatives in profile.keys.chunk_by(|a, b| a.certificate_fid == b.certificate_fid) {
+        let Some(first) = alternatives.first() else { continue };
+        let read = match dialect {
+            Dialect::Cos => read_certificates(transport, first, length, &mut content.complete)?,
+            Dialect::Piv => piv::certificate(transport, first.certificate_fid)?.unwrap_or_default(),
+        };
+        keys.extend(choose(alternatives, &read).and_then(|key| card_key(profile.application, key, &read)));
     }
     content.keys.splice(0..0, keys);
     Ok(())
+}
+
+/// The key that a certificate file is about. The only one there can be is taken whatever the certificate says: that it
+/// cannot be read is found out where it is used.
+fn choose<'k>(alternatives: &'k [KeyProfile], file: &[u8]) -> Option<&'k KeyProfile> {
+    let [only] = alternatives else {
+        let (certificates, _) = split(file);
+        let certificate = certificates.first()?;
+        return alternatives.iter().find(|key| PublicKey::from_certificate(certificate, key.kind).is_some());
+    };
+    Some(only)
 }
 
 /// A key with what its certificate file holds, if that begins with a certificate.

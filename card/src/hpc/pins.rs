@@ -1,6 +1,6 @@
 //! Changing and unblocking a PIN: CHANGE REFERENCE DATA and RESET RETRY COUNTER (gemSpec_COS clauses 14.6.1, 14.6.5).
 
-use super::login::check_length;
+use super::login::{check_length, wrong_length};
 use super::session::Session;
 use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
@@ -75,9 +75,9 @@ impl Hpc {
         // The answer may get lost.
         self.session(profile.application)?.pin = PinStatus::Unknown;
         *sent = true;
-        let empty = &commands::EMPTY_BLOCK;
-        let (old, new) = pins.map_or((empty, empty), |(old, new)| (old.block(), new.block()));
-        let command = commands::change(profile.pin.reference, old, new).on_channel(channel);
+        let command = commands::change(&profile.pin, pins);
+        let command =
+            command.ok_or_else(|| wrong_length(pins.map(|(_, new)| new), min, max))?.on_channel(channel);
         let answer = match pins {
             Some(_) => self.send(&command),
             None => self.send_from_pad(&command, &PinEntry::Change(min.min(*old_digits.start())..=max)),
@@ -121,8 +121,10 @@ impl Hpc {
         let before = std::mem::replace(&mut session.pin, PinStatus::Unknown);
         session.puk = PinStatus::Unknown;
         *sent = true;
-        let command = commands::unblock(profile.pin.reference, puk, new).on_channel(channel);
-        let status = self.send(&command)?.status;
+        let rules = &profile.pin;
+        let command = commands::unblock(rules, puk, new)
+            .ok_or_else(|| wrong_length(Some(puk), rules.puk, rules.puk))?;
+        let status = self.send(&command.on_channel(channel))?.status;
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {
@@ -151,7 +153,7 @@ impl Hpc {
         profile: &'static ApplicationProfile,
     ) -> Result<(Channel, PinStatus), CardError> {
         let channel = self.enter(profile)?;
-        let command = commands::pin_status(profile.pin.reference).on_channel(channel);
+        let command = commands::pin_status(self.profile.dialect, profile.pin.reference).on_channel(channel);
         let answer = self.send(&command)?.status;
         let status = PinStatus::from_status(answer);
         let session = self.session(profile.application)?;

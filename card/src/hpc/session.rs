@@ -4,7 +4,7 @@
 //! (after its serial number was compared), a removal ends it.
 
 use super::commands::{self, KeyChoice};
-use super::open::read_iccsn;
+use super::open::{read_serial, select_home};
 use super::{CardError, Hpc, OpenError, PinPadRefusal};
 use crate::apdu::{Channel, Command, Response};
 use crate::pin::PinStatus;
@@ -161,8 +161,8 @@ impl Hpc {
         if self.connection == Connection::Good {
             return Ok(());
         }
-        self.send(&commands::select_mf())?;
-        let iccsn = match read_iccsn(&mut *self.transport) {
+        self.send(&select_home(self.profile))?;
+        let iccsn = match read_serial(&mut *self.transport, self.profile) {
             Ok(iccsn) => iccsn,
             Err(OpenError::Transport(error)) => return Err(self.lost(error)),
             Err(_) => None,

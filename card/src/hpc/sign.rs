@@ -9,8 +9,8 @@
 use super::commands::{self, KeyChoice};
 use super::session::Place;
 use super::{CardError, Hpc};
-use crate::apdu::Channel;
-use crate::profile::{Application, KeyKind, KeyProfile, SignatureScheme};
+use crate::apdu::{Channel, Response};
+use crate::profile::{Application, Dialect, KeyKind, KeyProfile, SignatureScheme};
 use crate::public_key::PublicKey;
 use crate::status::StatusWord;
 
@@ -29,13 +29,14 @@ impl Hpc {
         let algorithm = key.algorithm(scheme).ok_or(CardError::SchemeNotAllowed { scheme })?;
         check_length(key, scheme, input.len())?;
         let choice = KeyChoice { reference: key.reference, algorithm };
+        let order = Order { choice, kind: key.kind, scheme, input };
         if !self.session(application)?.usable() {
             return Err(CardError::NotLoggedIn);
         }
         let signature = self.section(|hpc| {
             if hpc.session(application)?.may_be_selected()
                 && let Some(public_key) = PublicKey::from_certificate(&certificate, key.kind)
-                && let Some(signature) = hpc.try_shared(application, choice, input)?
+                && let Some(signature) = hpc.try_shared(application, &order)?
             {
                 if public_key.verifies(scheme, input, &signature) {
                     return Ok(signature);
@@ -44,7 +45,7 @@ impl Hpc {
                 hpc.session(application)?.key = None;
             }
             let channel = hpc.reach(application)?;
-            hpc.compute(application, channel, choice, scheme, input)
+            hpc.compute(application, channel, &order)
         })?;
         let expected = key.kind.signature_len();
         if signature.len() != expected {
@@ -58,21 +59,35 @@ impl Hpc {
     fn try_shared(
         &mut self,
         application: Application,
-        choice: KeyChoice,
-        input: &[u8],
+        order: &Order<'_>,
     ) -> Result<Option<Vec<u8>>, CardError> {
-        if self.session(application)?.key != Some(choice) {
-            if !self.send(&commands::set_signature_key(choice))?.status.is_ok() {
+        if self.session(application)?.key != Some(order.choice) {
+            if let Some(select) = commands::select_key(self.profile.dialect, order.choice)
+                && !self.send(&select)?.status.is_ok()
+            {
                 return Ok(None);
             }
-            self.session(application)?.key = Some(choice);
+            self.session(application)?.key = Some(order.choice);
         }
-        let response = self.send(&commands::compute_signature(input))?;
+        let response = self.send_order(order, Channel::BASIC)?;
         if response.status.is_ok() {
-            return Ok(Some(response.data));
+            return Ok(commands::signature(self.profile.dialect, order.kind, response.data));
         }
         self.session(application)?.key = None;
         Ok(None)
+    }
+
+    /// Sends the commands of a signature. The first one that is refused ends it.
+    fn send_order(&mut self, order: &Order<'_>, channel: Channel) -> Result<Response, CardError> {
+        let Order { choice, kind, scheme, input } = *order;
+        let mut response = Response { data: Vec::new(), status: StatusWord::OK };
+        for command in commands::sign(self.profile.dialect, choice, kind, scheme, input) {
+            response = self.send(&command.on_channel(channel))?;
+            if !response.status.is_ok() {
+                break;
+            }
+        }
+        Ok(response)
     }
 
     /// Makes sure that the application is the selected one and returns its channel.
@@ -83,7 +98,8 @@ impl Hpc {
             Place::Own(channel) => Ok(channel),
             Place::Shared if application == Application::Qes && session.logged_in => {
                 session.key = None;
-                let status = self.send(&commands::pin_status(profile.pin.reference))?.status;
+                let status =
+                    self.send(&commands::pin_status(self.profile.dialect, profile.pin.reference))?.status;
                 if status.is_ok() {
                     return Ok(Channel::BASIC);
                 }
@@ -99,35 +115,37 @@ impl Hpc {
         &mut self,
         application: Application,
         channel: Channel,
-        choice: KeyChoice,
-        scheme: SignatureScheme,
-        input: &[u8],
+        order: &Order<'_>,
     ) -> Result<Vec<u8>, CardError> {
-        let command = commands::compute_signature(input).on_channel(channel);
-        let selected = self.session(application)?.key == Some(choice);
+        let selected = self.session(application)?.key == Some(order.choice);
         if !selected {
-            self.select_key(application, channel, choice, scheme)?;
+            self.select_key(application, channel, order)?;
         }
-        let mut response = self.send(&command)?;
+        let mut response = self.send_order(order, channel)?;
         if selected && response.status == StatusWord::CONDITIONS {
-            self.select_key(application, channel, choice, scheme)?;
-            response = self.send(&command)?;
+            self.select_key(application, channel, order)?;
+            response = self.send_order(order, channel)?;
         }
-        if response.status.is_ok() {
-            return Ok(response.data);
+        if !response.status.is_ok() {
+            return Err(self.refused(application, order.command(self.profile.dialect), response.status));
         }
-        Err(self.refused(application, "PSO COMPUTE DIGITAL SIGNATURE", response.status))
+        let got = response.data.len();
+        let signature = commands::signature(self.profile.dialect, order.kind, response.data);
+        signature.ok_or(CardError::SignatureLength { expected: order.kind.signature_len(), got })
     }
 
     fn select_key(
         &mut self,
         application: Application,
         channel: Channel,
-        choice: KeyChoice,
-        scheme: SignatureScheme,
+        order: &Order<'_>,
     ) -> Result<(), CardError> {
+        let Order { choice, scheme, .. } = *order;
         self.session(application)?.key = None;
-        let status = self.send(&commands::set_signature_key(choice).on_channel(channel))?.status;
+        let status = match commands::select_key(self.profile.dialect, choice) {
+            Some(select) => self.send(&select.on_channel(channel))?.status,
+            None => StatusWord::OK,
+        };
         match status {
             StatusWord::OK => {
                 self.session(application)?.key = Some(choice);
@@ -161,6 +179,23 @@ impl Hpc {
             }
             StatusWord::KEY_INVALID => CardError::KeyMissing,
             status => CardError::Status { command, status },
+        }
+    }
+}
+
+/// What is to be signed by which key, and how.
+struct Order<'i> {
+    choice: KeyChoice,
+    kind: KeyKind,
+    scheme: SignatureScheme,
+    input: &'i [u8],
+}
+
+impl Order<'_> {
+    fn command(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Cos => "PSO COMPUTE DIGITAL SIGNATURE",
+            Dialect::Piv => "GENERAL AUTHENTICATE",
         }
     }
 }

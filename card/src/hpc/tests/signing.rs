@@ -1,4 +1,5 @@
 use super::*;
+use crate::profile::{Curve, Dialect, KeyKind};
 
 #[test]
 fn the_first_signature_after_login_costs_two_commands_and_each_further_one() {
@@ -20,10 +21,11 @@ fn the_first_signature_after_login_costs_two_commands_and_each_further_one() {
 #[test]
 fn a_p384_signature_on_the_basic_channel_is_the_documented_command() {
     let command = format!("002A9E9A30{}00", "A5".repeat(48));
-    assert_eq!(
-        hex::encode_upper(commands::compute_signature(&QES_DIGEST).encode().unwrap().as_slice()),
-        command
-    );
+    let choice = commands::KeyChoice { reference: 0x86, algorithm: 0 };
+    let kind = KeyKind::Ec(Curve::P384);
+    let sent = commands::sign(Dialect::Cos, choice, kind, SignatureScheme::Ecdsa, &QES_DIGEST);
+    let sent: Vec<_> = sent.iter().map(|c| hex::encode_upper(c.encode().unwrap().as_slice())).collect();
+    assert_eq!(sent, [command]);
 }
 
 #[test]
