@@ -14,6 +14,7 @@ use crate::tlv;
 
 const PIN: u8 = 0x80;
 const PUK: u8 = 0x81;
+const MANAGEMENT_KEY: u8 = 0x9B;
 /// Length of a PIN or PUK field.
 const FIELD: usize = 8;
 const FILL: u8 = 0xFF;
@@ -152,6 +153,9 @@ impl Card {
     /// GENERAL AUTHENTICATE: a signature or decipherment (81), or a key agreement (85).
     fn piv_authenticate(&mut self, command: &Command<'_>) -> Outcome {
         self.piv_application(command)?;
+        if command.p2 == MANAGEMENT_KEY {
+            return challenge(command);
+        }
         let channel = self.channel(command.channel())?;
         let key = self.layout.key(channel.folder.id, command.p2);
         let key = key.filter(|key| algorithm(key) == Some(command.p1)).ok_or(Sw::WRONG_PARAMETERS)?;
@@ -195,6 +199,24 @@ impl Card {
             Secret::Own { min, max, .. } if (min..=max).contains(&digits.len()) => Ok(digits),
             _ => Err(Sw::WRONG_DATA),
         }
+    }
+}
+
+/// The card management key, of which nobody knows the value: a challenge can be had, and answered in vain.
+fn challenge(command: &Command<'_>) -> Outcome {
+    const TRIPLE_DES: [u8; 2] = [0x00, 0x03];
+    if !TRIPLE_DES.contains(&command.p1) {
+        return Err(Sw::WRONG_PARAMETERS);
+    }
+    let template = tlv::parse(command.data).ok_or(Sw::WRONG_DATA)?;
+    let template = tlv::find(&template, DYNAMIC_AUTHENTICATION).and_then(tlv::parse);
+    match template.as_deref().map(|template| tlv::find(template, CHALLENGE)) {
+        Some(Some([])) => {
+            let mut number = [0; 8];
+            getrandom::fill(&mut number).map_err(|_| Sw::MEMORY_FAILURE)?;
+            Ok(tlv::encode(DYNAMIC_AUTHENTICATION, &tlv::encode(CHALLENGE, &number)).into())
+        }
+        _ => Err(Sw::SECURITY_STATUS),
     }
 }
 

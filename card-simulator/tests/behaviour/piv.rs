@@ -136,6 +136,9 @@ fn keys_sign_after_the_pin_and_the_signature_key_directly_after_it() {
     card.expect(&authenticate(0x11, 0x9C, 0x81, &short), 0x6A86);
     card.expect(&authenticate(0x11, 0x9A, 0x81, &long), 0x6A80);
     card.expect(&authenticate(0x11, 0x9E, 0x81, &short), OK);
+    let (challenge, _) = card.send("0087039B04 7C028100 00");
+    assert_eq!((challenge.len(), challenge[..4].to_vec()), (12, vec![0x7C, 10, 0x81, 8]));
+    card.expect("0087039B0C 7C0A82081122334455667788 00", 0x6982);
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn the_state_of_a_pin_is_asked_for_on_demand() {
 
 #[test]
 fn a_foreign_card_is_left_alone() {
-    let (transport, log) = Script::new("3B80800101").on("00A4040400", "6A82").start();
+    let script = Script::new("3B80800101").on("00A4040400", "6A82");
+    let (transport, log) = script.on("00A404000BA00000030800001000010000", "6A82").start();
     assert!(matches!(Hpc::open(transport), Err(OpenError::Foreign)));
     log.assert_finished();
 }
