@@ -21,7 +21,7 @@ pub struct CardImage {
 }
 
 impl CardImage {
-    /// A card of a profile: `hpc-p384`, `hba-g21` or `egk-g21`. All of them share one test CA.
+    /// A card of a profile, such as `hpc-p384` or `egk-g21`. All of them share one test CA.
     pub fn of(profile: &str) -> CardImage {
         let master = master(profile);
         let directory = tempfile::tempdir().expect("a temporary directory");

@@ -1,0 +1,134 @@
+//! Cards of other countries, judged by OpenSC through pcscd's virtual reader, and used through the module.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::cards::{CardImage, PIN_CH};
+use tests::desk::module_path;
+use tests::pcscd::Pcscd;
+use tests::programs::{Ran, program, run};
+use tests::simulator::Simulator;
+
+const OPENSC: &str = "opensc-pkcs11.so";
+
+#[test]
+fn opensc_knows_a_piv_card_and_signs_and_deciphers_with_it() {
+    let desk = Desk::with("piv");
+    let name = desk.run("opensc-tool", &["--name"]).expect_success();
+    assert!(name.stdout.contains("Personal Identity Verification Card"), "{}", name.text());
+    let dump = desk.run("pkcs15-tool", &["--dump"]).expect_success().text();
+    for key in ["PIV AUTH key", "SIGN key", "KEY MAN key", "CARD AUTH key"] {
+        assert!(dump.contains(key), "{key}: {dump}");
+    }
+    desk.opensc_signs("01", "C.PIV.AUT.P256", &[0xA5; 32], &["-m", "ECDSA", "--signature-format", "openssl"]);
+    desk.opensc_signs("02", "C.PIV.SIG.P384", &[0xA5; 48], &["-m", "ECDSA", "--signature-format", "openssl"]);
+    desk.opensc_deciphers("03", "C.PIV.KM.R2048");
+    let said = desk.opensc(&["--test"]);
+    assert!(said.text().contains("No errors"), "{}", said.text());
+}
+
+#[test]
+fn opensc_signs_with_the_rsa_keys_of_a_piv_card() {
+    let desk = Desk::with("piv-rsa");
+    for (id, name) in [("01", "C.PIV.AUT.R2048"), ("02", "C.PIV.SIG.R2048")] {
+        desk.opensc_signs(id, name, b"text", &["-m", "SHA256-RSA-PKCS"]);
+    }
+}
+
+#[test]
+fn the_module_lists_and_signs_with_a_piv_card_in_a_pcsc_reader() {
+    let desk = Desk::with("piv");
+    let listed = desk.ours(&["--list-objects", "--token-label", "PIV ESIGN"]).expect_success().stdout;
+    assert!(listed.contains("C.PIV.AUT.P256") && listed.contains("C.PIV.KM.R2048"), "{listed}");
+    for (token, id, name, digest) in [
+        ("PIV ESIGN", "01", "C.PIV.AUT.P256", &[0xA5; 32][..]),
+        ("PIV QES", "03", "C.PIV.SIG.P384", &[0xA5; 48]),
+    ] {
+        let data = desk.file("digest", digest);
+        let signature = desk.path("signature");
+        let arguments = ["--login", "--pin", PIN_CH, "--token-label", token, "--sign", "--id", id];
+        let more =
+            ["-m", "ECDSA", "--signature-format", "openssl", "-i", text(&data), "-o", text(&signature)];
+        desk.ours(&[&arguments[..], &more].concat()).expect_success();
+        desk.openssl_accepts(name, &data, &signature, &[]);
+    }
+}
+
+/// A daemon with a card in its first reader.
+struct Desk {
+    card: CardImage,
+    _simulator: Simulator,
+    daemon: Pcscd,
+    directory: tempfile::TempDir,
+}
+
+impl Desk {
+    fn with(profile: &str) -> Desk {
+        let directory = tempfile::tempdir().unwrap();
+        let daemon = Pcscd::start(directory.path()).unwrap();
+        let card = CardImage::of(profile);
+        let simulator = Simulator::start(&[(&card, &daemon.plug(0))]);
+        daemon.wait_for_cards(1);
+        Desk { card, _simulator: simulator, daemon, directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+
+    fn run(&self, name: &str, arguments: &[&str]) -> Ran {
+        let mut command = program("timeout", ["60", name]);
+        command.args(arguments).env("PCSCLITE_CSOCK_NAME", self.daemon.socket());
+        run(command.env("HOME", self.directory.path()).env_remove("HPC_PKCS11_CONFIG"))
+    }
+
+    /// pkcs11-tool with OpenSC's own driver of the card, logged in.
+    fn opensc(&self, arguments: &[&str]) -> Ran {
+        self.run("pkcs11-tool", &[&["--module", OPENSC, "--login", "--pin", PIN_CH], arguments].concat())
+    }
+
+    /// pkcs11-tool with this project's module.
+    fn ours(&self, arguments: &[&str]) -> Ran {
+        self.run("pkcs11-tool", &[&["--module", &module_path()], arguments].concat())
+    }
+
+    fn opensc_signs(&self, id: &str, certificate: &str, data: &[u8], mechanism: &[&str]) {
+        let (data, signature) = (self.file("data", data), self.path("signature"));
+        let arguments = ["--sign", "--id", id, "-i", text(&data), "-o", text(&signature)];
+        self.opensc(&[&arguments[..], mechanism].concat()).expect_success();
+        let hashed = mechanism.iter().any(|word| word.starts_with("SHA"));
+        self.openssl_accepts(
+            certificate,
+            &data,
+            &signature,
+            if hashed { &["-rawin", "-digest", "sha256"] } else { &[] },
+        );
+    }
+
+    fn opensc_deciphers(&self, id: &str, certificate: &str) {
+        let (message, cryptogram, plain) =
+            (self.file("message", b"secret"), self.path("cryptogram"), self.path("plain"));
+        let mut encrypt = program("openssl", ["pkeyutl", "-encrypt", "-certin", "-inkey"]);
+        encrypt.arg(self.card.certificate(certificate)).arg("-in").arg(message).arg("-out").arg(&cryptogram);
+        run(&mut encrypt).expect_success();
+        let arguments =
+            ["--decrypt", "--id", id, "-m", "RSA-PKCS", "-i", text(&cryptogram), "-o", text(&plain)];
+        self.opensc(&arguments).expect_success();
+        assert_eq!(fs::read(plain).unwrap(), b"secret");
+    }
+
+    fn openssl_accepts(&self, certificate: &str, data: &Path, signature: &Path, options: &[&str]) {
+        let mut verify = program("openssl", ["pkeyutl", "-verify", "-certin", "-inkey"]);
+        verify.arg(self.card.certificate(certificate)).arg("-in").arg(data).arg("-sigfile").arg(signature);
+        run(verify.args(options)).expect_success();
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
