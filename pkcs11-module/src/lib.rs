@@ -8,6 +8,7 @@
 //! starts no thread, registers nothing that runs at exit, stores no PIN and asks the card nothing twice.
 
 mod api;
+mod beside;
 mod config;
 mod error;
 mod logging;
@@ -15,3 +16,4 @@ mod text;
 mod token;
 
 pub use api::{C_GetFunctionList, C_GetInterface, C_GetInterfaceList};
+pub use beside::{Configuration, configuration};

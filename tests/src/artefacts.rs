@@ -28,11 +28,9 @@ pub fn binary(name: &str) -> PathBuf {
 fn release() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        // The whole workspace: with other features of the same libraries everything would be built a second time.
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--release", "--quiet", "--locked"]).current_dir(root());
-        for package in ["pkcs11-module", "card-simulator", "egk-reader", "signer-service"] {
-            cargo.args(["-p", package]);
-        }
+        cargo.args(["build", "--release", "--quiet", "--workspace", "--locked"]).current_dir(root());
         let status = cargo.status().expect("cargo can be started");
         assert!(status.success(), "the release build failed");
         let target =

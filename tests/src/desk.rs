@@ -38,7 +38,11 @@ impl Desk {
 
     /// The same with further lines in the module's configuration file.
     pub fn configured(profile: &'static str, settings: &str) -> Desk {
-        let card = CardImage::of(profile);
+        Desk::holding(CardImage::of(profile), profile, settings)
+    }
+
+    /// The same with a card that was made on purpose.
+    pub fn holding(card: CardImage, profile: &'static str, settings: &str) -> Desk {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let reader = socket_in(&directory, "hpc");
         let simulator = Simulator::start(&[(&card, &reader)]);

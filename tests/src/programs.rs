@@ -25,7 +25,13 @@ impl Ran {
     /// Panics with everything that was printed unless the program succeeded.
     #[track_caller]
     pub fn expect_success(self) -> Ran {
-        assert!(self.success, "exit code {:?}, said:\n{}", self.code, self.text());
+        self.expect_code(0)
+    }
+
+    /// Panics with everything that was printed unless the program ended with this exit code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "said:\n{}", self.text());
         self
     }
 }

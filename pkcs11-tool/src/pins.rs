@@ -1,0 +1,158 @@
+//! The life of a PIN: its state, another value, the way out of a block.
+
+use std::io::Write;
+
+use card::hpc::Hpc;
+use card::pin::{Pin, PinStatus};
+use card::profile::{Application, PinProfile};
+use clap::{Args, ValueEnum};
+use zeroize::Zeroizing;
+
+use crate::cards::{self, Found};
+use crate::failure::Failure;
+use crate::secret::SecretSource;
+use crate::{Common, show};
+
+/// The PINs of a health professional card.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PinName {
+    /// PIN.CH: authentication and encryption; the only PIN of cards that have but one
+    #[value(alias = "esign")]
+    Ch,
+    /// PIN.QES: qualified signature
+    Qes,
+}
+
+impl PinName {
+    /// The application it opens.
+    pub(crate) fn application(self) -> Application {
+        match self {
+            PinName::Ch => Application::Esign,
+            PinName::Qes => Application::Qes,
+        }
+    }
+
+    /// How the label of its token ends.
+    pub(crate) fn token(self) -> &'static str {
+        match self {
+            PinName::Ch => "ESIGN",
+            PinName::Qes => "QES",
+        }
+    }
+}
+
+/// Arguments of `pin change`.
+#[derive(Args)]
+pub(crate) struct Change {
+    /// Which PIN
+    pin: PinName,
+    /// Go on although a wrong entry would block the PIN
+    #[arg(long)]
+    last_try: bool,
+    #[command(flatten)]
+    secrets: SecretSource,
+}
+
+/// Arguments of `pin activate`.
+#[derive(Args)]
+pub(crate) struct Activate {
+    /// Which PIN
+    pin: PinName,
+    /// Go on although a wrong entry would block the PIN
+    #[arg(long)]
+    last_try: bool,
+    #[command(flatten)]
+    secrets: SecretSource,
+}
+
+/// Arguments of `pin unblock`.
+#[derive(Args)]
+pub(crate) struct Unblock {
+    /// Which PIN
+    pin: PinName,
+    /// Also set a new PIN, where the card's PUK can do that
+    #[arg(long)]
+    new_pin: bool,
+    #[command(flatten)]
+    secrets: SecretSource,
+}
+
+/// Asks each card for the state of its PINs; costs no try.
+pub(crate) fn status(common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut found = cards::all(common)?;
+    for Found { card, .. } in &mut found {
+        for application in card.profile().applications.iter().map(|profile| profile.application) {
+            card.ask_pin_status(application)?;
+        }
+    }
+    show::pins(out, &found, common.json)
+}
+
+/// Replaces a PIN by another.
+pub(crate) fn change(change: &Change, common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
+    replace(change.pin, change.last_try, &change.secrets, common, out, Replace::Pin)
+}
+
+/// Replaces a transport PIN.
+pub(crate) fn activate(activate: &Activate, common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
+    replace(activate.pin, activate.last_try, &activate.secrets, common, out, Replace::TransportPin)
+}
+
+/// Uses the PUK.
+pub(crate) fn unblock(unblock: &Unblock, common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
+    let Found { mut card, .. } = cards::only(common)?;
+    let application = unblock.pin.application();
+    let rules = rules(&card, application)?;
+    let mut secrets = unblock.secrets.open()?;
+    let puk = parse(&secrets.next("PUK")?, rules.puk, rules.puk)?;
+    let new = match unblock.new_pin {
+        true => Some(parse(&secrets.next_new("new PIN")?, rules.min, rules.max)?),
+        false => None,
+    };
+    card.unblock_pin(application, &puk, new.as_ref())?;
+    show::done(out, &rules.label, "is unblocked", common.json)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replace {
+    Pin,
+    TransportPin,
+}
+
+fn replace(
+    pin: PinName,
+    last_try: bool,
+    secrets: &SecretSource,
+    common: &Common,
+    out: &mut dyn Write,
+    what: Replace,
+) -> Result<(), Failure> {
+    let Found { mut card, .. } = cards::only(common)?;
+    let application = pin.application();
+    let rules = rules(&card, application)?;
+    let status = card.ask_pin_status(application)?;
+    match status {
+        PinStatus::Blocked => return Err(card::hpc::CardError::PinBlocked.into()),
+        PinStatus::NotVerified { tries: 1 } if !last_try => return Err(Failure::LastTry),
+        PinStatus::TransportPin => {}
+        _ if what == Replace::TransportPin => return Err(Failure::NotInTransportState),
+        _ => {}
+    }
+    let mut secrets = secrets.open()?;
+    let old = match status {
+        PinStatus::TransportPin => parse(&secrets.next("transport PIN")?, rules.transport, rules.transport)?,
+        _ => parse(&secrets.next("present PIN")?, rules.min, rules.max)?,
+    };
+    let new = parse(&secrets.next_new("new PIN")?, rules.min, rules.max)?;
+    card.change_pin(application, &old, &new)?;
+    show::done(out, &rules.label, "has its new value", common.json)
+}
+
+fn rules(card: &Hpc, application: Application) -> Result<&'static PinProfile, Failure> {
+    let profile = card.profile().application(application);
+    profile.map(|profile| &profile.pin).ok_or(Failure::NoSuchPin)
+}
+
+fn parse(text: &Zeroizing<String>, min: u8, max: u8) -> Result<Pin, Failure> {
+    Pin::parse(text.as_bytes(), min, max).map_err(|error| card::hpc::CardError::from(error).into())
+}
