@@ -1,6 +1,6 @@
 //! The C boundary as a hostile or careless host sees it: wrong states, NULL everywhere, forks, threads.
 #![allow(unsafe_code, reason = "calls a C interface")]
-#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure here is the test's failure")]
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -119,6 +119,30 @@ fn every_function_survives_null_and_zero() {
     }
     assert_eq!(finalize(&loaded), CKR_OK);
     assert_eq!(finalize(&loaded), CKR_CRYPTOKI_NOT_INITIALIZED);
+}
+
+#[test]
+fn the_documentation_names_every_function_and_what_is_not_offered() {
+    let table = include_str!("../../docs/pkcs11-functions.md");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| `C_"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let named: Vec<&str> = rows.iter().map(|row| row[1].trim_matches('`')).collect();
+    assert_eq!(named, NAMES.split_whitespace().collect::<Vec<_>>());
+    let installed = Installed::with(NO_READERS);
+    let loaded = installed.load();
+    assert_eq!(initialize(&loaded, &mut installed.initialize_args()), CKR_OK);
+    let list = loaded.interface(3, 2).pFunctionList;
+    for (index, row) in rows.iter().enumerate() {
+        assert!(!row[3].is_empty(), "{row:?} has a clause");
+        let offered = match named[index] {
+            "C_Finalize" => true,
+            _ => call_with_zeros(list, index) != CKR_FUNCTION_NOT_SUPPORTED,
+        };
+        assert_eq!(row[4], if offered { "yes" } else { "not offered" }, "{}", named[index]);
+    }
 }
 
 #[test]
