@@ -121,15 +121,16 @@ impl Ptr<'_, u8> {
             .all(|(index, byte)| *byte == unsafe { self.address.add(index).read() }))
     }
 
-    /// A NUL-terminated text of printable ASCII. Anything else, and a text longer than `at_most`, is none.
+    /// A NUL-terminated UTF-8 text without control characters but white space. Anything else, and a text longer than
+    /// `at_most`, is none.
     pub(crate) fn text(self, at_most: usize) -> Option<String> {
         self.check().ok()?;
-        let mut text = String::new();
+        let mut text = Vec::new();
         for index in 0..at_most {
             // SAFETY: no byte so far was the terminating NUL, so the caller's text goes on here.
             match unsafe { self.address.add(index).read() } {
-                0 => return Some(text),
-                byte @ b' '..=b'~' => text.push(char::from(byte)),
+                0 => return String::from_utf8(text).ok(),
+                byte @ (b' '..=b'~' | b'\t' | b'\n' | b'\r' | 0x80..) => text.push(byte),
                 _ => return None,
             }
         }
@@ -376,6 +377,9 @@ mod tests {
         let mut text = *b"config=/etc/x\0rest";
         assert_eq!(ptr(&mut text[0]).text(64).as_deref(), Some("config=/etc/x"));
         assert_eq!(ptr(&mut text[0]).text(5), None);
+        let mut path = *b"config=/M\xC3\xBCller/x\tqes=off\0";
+        assert_eq!(ptr(&mut path[0]).text(64).as_deref(), Some("config=/Müller/x\tqes=off"));
+        assert_eq!(ptr(&mut path[10]).text(64), None, "half a character");
         let mut binary = *b"ab\x01c\0";
         assert_eq!(ptr(&mut binary[0]).text(64), None);
         assert_eq!(null::<u8>().text(64), None);
