@@ -1,6 +1,6 @@
 //! The cards in the readers of the module's configuration.
 
-use card::hpc::{Hpc, OpenError};
+use card::hpc::{CardError, Hpc, OpenError};
 use card::transport::{CardPresence, ReaderState, Readers};
 
 use crate::Common;
@@ -49,6 +49,20 @@ pub(crate) fn only(common: &Common) -> Result<Found, Failure> {
     }
 }
 
+/// Asks for the states of the PINs, which opening a card does not do; costs no try.
+pub(crate) fn ask_pins(card: &mut Hpc) -> Result<(), CardError> {
+    for application in &card.profile().applications {
+        match card.ask_pin_status(application.application) {
+            // An application that is switched off leaves its PIN unknown.
+            Ok(_) | Err(CardError::Status { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn open(readers: &mut Readers, name: &str) -> Result<Hpc, Failure> {
-    Ok(Hpc::open(readers.connect(name)?)?)
+    let mut card = Hpc::open(readers.connect(name)?)?;
+    ask_pins(&mut card)?;
+    Ok(card)
 }

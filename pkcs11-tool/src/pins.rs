@@ -79,13 +79,7 @@ pub(crate) struct Unblock {
 
 /// Asks each card for the state of its PINs; costs no try.
 pub(crate) fn status(common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut found = cards::all(common)?;
-    for Found { card, .. } in &mut found {
-        for application in card.profile().applications.iter().map(|profile| profile.application) {
-            card.ask_pin_status(application)?;
-        }
-    }
-    show::pins(out, &found, common.json)
+    show::pins(out, &cards::all(common)?, common.json)
 }
 
 /// Replaces a PIN by another.

@@ -79,13 +79,17 @@ fn content(card: Result<Hpc, OpenError>) -> Value {
     match card {
         Err(OpenError::Foreign) => json!("not a known health professional card"),
         Err(error) => json!({ "failed": error.to_string() }),
-        Ok(card) => json!({
-            "profile": card.profile().name,
-            "issuer": card.iccsn().get(..ISSUER_DIGITS),
-            "keys": show::key_rows(&card),
-            "pins": show::pin_rows(&card),
-            "commands": card.traffic().commands,
-        }),
+        Ok(mut card) => {
+            let asked = cards::ask_pins(&mut card);
+            json!({
+                "profile": card.profile().name,
+                "issuer": card.iccsn().get(..ISSUER_DIGITS),
+                "keys": show::key_rows(&card),
+                "pins": show::pin_rows(&card),
+                "pins_failed": asked.err().map(|error| error.to_string()),
+                "commands": card.traffic().commands,
+            })
+        }
     }
 }
 
