@@ -92,7 +92,7 @@ impl Key {
 
 impl Desk {
     pub(crate) fn with(profile: ProfileName) -> Desk {
-        let bench = Bench::configured(Some(NewCard::new(profile)), "qes_batch = true\n");
+        let bench = Bench::configured(Some(NewCard::new(profile)), "qes_batch = true\ncard_timeout = 2\n");
         let mut desk = Desk { bench, certificates: Vec::new() };
         desk.certificates = desk.look().unwrap();
         assert_eq!(desk.certificates.len(), 6);

@@ -9,9 +9,10 @@ use crate::desk::Operation;
 type NamedFault = (&'static str, fn() -> Fault);
 
 /// All faults.
-pub(crate) const FAULTS: [NamedFault; 8] = [
+pub(crate) const FAULTS: [NamedFault; 9] = [
     ("pulled", || Fault::Pull),
     ("reset", || Fault::Reset),
+    ("mute", || Fault::Mute),
     ("6F00", || Fault::Answer(vec![0x6F, 0x00])),
     ("garbage", || Fault::Answer(vec![0xDE, 0xAD, 0xBE, 0xEF, 0x47, 0x11])),
     ("long garbage", || Fault::Answer((0..=255).cycle().take(4000).collect())),
