@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use card_simulator::server::{Address, Fault, Plug, Slot};
+use card_simulator::server::{Address, Fault, Plug, Slot, Traffic};
 use card_simulator::{Card, CardImage as Image};
 use tempfile::TempDir;
 
@@ -69,6 +69,11 @@ impl Simulator {
     /// Commands that all cards together were sent so far.
     pub fn commands(&self) -> u64 {
         self.readers.iter().map(|reader| reader.slot.commands()).sum()
+    }
+
+    /// What went over the line of a reader so far.
+    pub fn traffic(&self, reader: usize) -> Traffic {
+        self.readers[reader].slot.traffic()
     }
 
     /// The trace so far: number, command, answer; PINs masked.

@@ -28,6 +28,50 @@ fn a_card_is_listed_with_ten_commands_and_listed_again_with_none() {
 }
 
 #[test]
+fn a_foreign_card_costs_two_commands_once_and_none_until_it_is_inserted_again() {
+    let mut bench = Bench::with("egk-g21", "");
+    for insertion in 0..2 {
+        assert!(bench.host.ask("objects ESIGN").starts_with("error"));
+        let first = bench.spent();
+        assert!((1..=2).contains(&first), "insertion {insertion}: {:#?}", bench.simulator.sent());
+        for _ in 0..3 {
+            assert!(bench.host.ask("objects QES").starts_with("error"));
+        }
+        assert_eq!(bench.spent(), 0, "insertion {insertion}: the card was asked again");
+        bench.simulator.insert(0);
+    }
+}
+
+/// VERIFY is one. Where the application is not the selected one it has to be selected first, and where the card has
+/// channels it gets its own, because that is what keeps other programs out (docs/decisions/logical-channels.md).
+#[test]
+fn a_login_costs_one_command_beside_those_that_keep_others_out() {
+    for (profile, token, pin, commands) in [
+        ("hpc-p384", "ESIGN", PIN_CH, ["VERIFY"].as_slice()),
+        ("hpc-p384", "QES", PIN_QES, &["SELECT", "VERIFY"]),
+        ("hba-g21", "ESIGN", PIN_CH, &["MANAGE CHANNEL", "SELECT", "VERIFY"]),
+        ("hba-g21", "QES", PIN_QES, &["MANAGE CHANNEL", "SELECT", "VERIFY"]),
+    ] {
+        let mut bench = Bench::with(profile, "");
+        bench.host.succeed(&format!("objects {token}"));
+        let before = bench.simulator.sent().len();
+        bench.host.succeed(&format!("login {token} {pin}"));
+        let sent = bench.simulator.sent();
+        let names: Vec<&str> = sent[before..].iter().map(|command| name(command)).collect();
+        assert_eq!(names, commands, "{profile} {token}");
+    }
+}
+
+fn name(command: &str) -> &'static str {
+    match &command[2..4] {
+        "20" => "VERIFY",
+        "70" => "MANAGE CHANNEL",
+        "A4" => "SELECT",
+        _ => "something else",
+    }
+}
+
+#[test]
 fn the_first_signature_after_login_costs_two_commands_and_each_further_one() {
     for (profile, label, bytes) in [("hpc-p384", "C.HP.AUT.E384", 48), ("hba-g21", "C.HP.AUT.E256", 32)] {
         let mut bench = Bench::with(profile, "");

@@ -7,12 +7,14 @@
 //! | `objects TOKEN` | labels of its objects |
 //! | `login TOKEN PIN`, `logout TOKEN` | `ok` |
 //! | `sign TOKEN LABEL HEX` | the signature over the digest, hex |
+//! | `rate TOKEN LABEL HEX COUNT` | nanoseconds that so many signatures took |
 //! | `memory` | resident set of this process in KiB |
 //!
 //! TOKEN is the end of a token label. An error is answered with `error` and its PKCS#11 name.
 
 use std::collections::HashMap;
 use std::io::{BufRead, stdin};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -58,6 +60,9 @@ fn answer(host: &mut Option<Host>, line: &str) -> Result<String> {
             host.session(token)?.logout()?;
             Ok("ok".into())
         }
+        ["rate", token, label, digest, count] => host
+            .rate(token, label, &hex::decode(digest)?, count.parse()?)
+            .map(|time| time.as_nanos().to_string()),
         ["sign", token, label, digest] => host.sign(token, label, &hex::decode(digest)?).map(hex::encode),
         _ => bail!("not understood: {line}"),
     }
@@ -101,10 +106,25 @@ impl Host {
 
     fn sign(&mut self, token: &str, label: &str, digest: &[u8]) -> Result<Vec<u8>> {
         let session = self.session(token)?;
-        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
-        let key = *session.find_objects(&wanted)?.first().ok_or_else(|| anyhow!("no key {label}"))?;
-        Ok(session.sign(&mechanism(session, key)?, key, digest)?)
+        let (mechanism, key) = private_key(session, label)?;
+        Ok(session.sign(&mechanism, key, digest)?)
     }
+
+    fn rate(&mut self, token: &str, label: &str, digest: &[u8], count: u32) -> Result<Duration> {
+        let session = self.session(token)?;
+        let (mechanism, key) = private_key(session, label)?;
+        let start = Instant::now();
+        for _ in 0..count {
+            session.sign(&mechanism, key, digest)?;
+        }
+        Ok(start.elapsed())
+    }
+}
+
+fn private_key(session: &Session, label: &str) -> Result<(Mechanism<'static>, ObjectHandle)> {
+    let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
+    let key = *session.find_objects(&wanted)?.first().ok_or_else(|| anyhow!("no key {label}"))?;
+    Ok((mechanism(session, key)?, key))
 }
 
 fn mechanism(session: &Session, key: ObjectHandle) -> Result<Mechanism<'static>> {

@@ -1,30 +1,40 @@
-//! What the usual things cost: card commands, time on an infinitely fast simulated card, memory.
+//! What the usual things cost: card commands, bytes, the time they take on plastic, the time the host adds, memory.
 //!
-//! `cargo bench -p tests` prints the table. Commands are the figure that counts: on plastic each takes 10 to 100 ms.
+//! `cargo bench -p tests` prints the tables. The simulated cards answer at once; how long a card at [`PLASTIC`] would
+//! take is computed from what went over the wire.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
+use card_simulator::server::{Speed, Traffic};
 use tempfile::TempDir;
 use tests::artefacts::{binary, example};
 use tests::cards::{CardImage, PIN_CH, PIN_QES};
 use tests::host::Host;
-use tests::pcscd::Pcscd;
 use tests::programs::{program, run};
 use tests::service::{Service, Setup};
 use tests::simulator::{Simulator, socket_in};
 
+mod compare;
+mod cost;
+
 const DRIVER: &str = env!("CARGO_BIN_EXE_token-driver");
 const REPEATS: u32 = 200;
 
+/// A line at 115200 bits per second, 10 ms for each command, 100 ms for each signature.
+const PLASTIC: &str = "bits=115200,command=10,signature=100";
+
 fn main() {
-    println!("| operation | card | card commands | time |\n|---|---|---|---|");
+    println!("Modelled time: a card at {PLASTIC} (milliseconds), without the host.\n");
+    println!("| operation | card | commands | bytes | modelled time | host's time, card at no time |");
+    println!("|---|---|---|---|---|---|");
     for (profile, key, bytes) in [("hpc-p384", "C.HP.QES.E384", 48), ("hba-g21", "C.HP.QES.E256", 32)] {
         token(profile, key, bytes);
         service(profile);
     }
     insurance();
-    foreign_module();
+    compare::print();
+    cost::print();
     println!("\n| memory | KiB |\n|---|---|");
     memory();
 }
@@ -73,31 +83,6 @@ fn insurance() {
     });
 }
 
-/// OpenSC's module does not know these cards: what its look at one costs, next to ours at a card we do not know.
-fn foreign_module() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let daemon = Pcscd::start(directory.path()).expect("pcscd");
-    let card = CardImage::of("hpc-p384");
-    let simulator = Simulator::start(&[(&card, &daemon.plug(0))]);
-    daemon.wait_for_cards(1);
-    let before = simulator.commands();
-    let start = Instant::now();
-    let mut list = program("pkcs11-tool", ["-L", "--module", "opensc-pkcs11.so"]);
-    run(list.env("PCSCLITE_CSOCK_NAME", daemon.socket()));
-    row(
-        "OpenSC's module: look at a card it does not know",
-        "hpc-p384",
-        simulator.commands() - before,
-        start.elapsed(),
-    );
-
-    let bench = Bench::with("egk-g21", "");
-    let mut host = bench.host();
-    bench.measure("module: look at a card it does not know", "egk-g21", 1, || {
-        host.ask("objects QES");
-    });
-}
-
 fn memory() {
     let bench = Bench::with("hba-g21", "");
     let mut host = bench.host();
@@ -143,14 +128,29 @@ impl Bench {
     }
 
     fn measure(&self, operation: &str, card: &str, repeats: u32, mut work: impl FnMut()) {
-        let before = self.simulator.commands();
+        let before = self.simulator.traffic(0);
         let start = Instant::now();
         (0..repeats).for_each(|_| work());
-        let commands = (self.simulator.commands() - before) / u64::from(repeats);
-        row(operation, card, commands, start.elapsed() / repeats);
+        let time = start.elapsed() / repeats;
+        let all = self.simulator.traffic(0).since(before);
+        let each = |count: u64| count / u64::from(repeats);
+        let traffic = Traffic {
+            commands: each(all.commands),
+            bytes: each(all.bytes),
+            signatures: each(all.signatures),
+        };
+        let [commands, bytes, modelled] = columns(traffic);
+        let host = milliseconds(time);
+        println!("| {operation} | {card} | {commands} | {bytes} | {modelled} | {host} |");
     }
 }
 
-fn row(operation: &str, card: &str, commands: u64, time: Duration) {
-    println!("| {operation} | {card} | {commands} | {:.2} ms |", time.as_secs_f64() * 1000.0);
+/// Commands, bytes and modelled time.
+fn columns(traffic: Traffic) -> [String; 3] {
+    let plastic: Speed = PLASTIC.parse().expect("a speed");
+    [traffic.commands.to_string(), traffic.bytes.to_string(), milliseconds(plastic.time(traffic))]
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
