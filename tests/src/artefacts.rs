@@ -24,6 +24,11 @@ pub fn binary(name: &str) -> PathBuf {
     release().join(name)
 }
 
+/// The Python that has the libraries of `tests/python/requirements.txt`; `scripts/setup test` makes it.
+pub fn python() -> PathBuf {
+    target().join("test-python/bin/python")
+}
+
 /// Where the release artefacts lie, after making sure that they are those of the present sources.
 fn release() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -33,8 +38,10 @@ fn release() -> &'static Path {
         cargo.args(["build", "--release", "--quiet", "--workspace", "--locked"]).current_dir(root());
         let status = cargo.status().expect("cargo can be started");
         assert!(status.success(), "the release build failed");
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        target.join("release")
+        target().join("release")
     })
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
