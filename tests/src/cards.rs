@@ -49,6 +49,27 @@ impl CardImage {
         self.path().join("ca.pem")
     }
 
+    /// The same one by one, as files in a directory.
+    pub fn anchor_files(&self, directory: &Path) -> Vec<PathBuf> {
+        let anchors = fs::read_to_string(self.anchors()).expect("the anchors are text");
+        let anchors = anchors.split_inclusive("-----END CERTIFICATE-----\n").enumerate();
+        let files = anchors.map(|(number, anchor)| {
+            let file = directory.join(format!("anchor-{number}.pem"));
+            fs::write(&file, anchor).expect("the directory is writable");
+            file
+        });
+        files.collect()
+    }
+
+    /// The trust anchor that issued a certificate of the card, as a file in a directory.
+    pub fn issuer(&self, name: &str, directory: &Path) -> PathBuf {
+        let issued = |anchor: &PathBuf| {
+            let mut verify = program("openssl", ["verify", "-purpose", "any", "-CAfile"]);
+            run(verify.arg(anchor).arg(self.certificate(name))).success
+        };
+        self.anchor_files(directory).into_iter().find(issued).expect("an anchor issued the certificate")
+    }
+
     /// A certificate of the card, PEM, by its object name such as `C.HP.AUT.E384`.
     pub fn certificate(&self, name: &str) -> PathBuf {
         self.path().join("certificates").join(format!("{name}.pem"))

@@ -1,4 +1,4 @@
-//! A desk: a card in a reader, the module configured for it, and a directory for what a client needs.
+//! A desk: a card in a reader of a PC/SC daemon, the module configured, and a directory for what a client needs.
 //!
 //! No client may cost a PIN try. Each desk looks at the card's counters when it is cleared away, so that no test can
 //! forget to.
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::artefacts::module;
 use crate::cards::CardImage;
+use crate::pcscd::Pcscd;
 use crate::programs::{Ran, ended, program, run};
 use crate::simulator::{Simulator, socket_in};
 
@@ -26,6 +27,7 @@ pub struct Desk {
     /// What it was told.
     pub simulator: Simulator,
     profile: &'static str,
+    daemon: Option<Pcscd>,
     directory: TempDir,
     lost: Cell<u64>,
 }
@@ -36,7 +38,7 @@ impl Desk {
         Desk::configured(profile, "")
     }
 
-    /// The same with further lines in the module's configuration file.
+    /// The same with lines in the module's configuration file.
     pub fn configured(profile: &'static str, settings: &str) -> Desk {
         Desk::holding(CardImage::of(profile), profile, settings)
     }
@@ -44,11 +46,38 @@ impl Desk {
     /// The same with a card that was made on purpose.
     pub fn holding(card: CardImage, profile: &'static str, settings: &str) -> Desk {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let reader = socket_in(&directory, "hpc");
-        let simulator = Simulator::start(&[(&card, &reader)]);
-        let desk = Desk { card, simulator, profile, directory, lost: Cell::new(0) };
-        desk.file("module.toml", format!("readers = [{reader:?}]\ncertificate_cache = false\n{settings}\n"));
+        let daemon = Pcscd::start(directory.path()).expect("the daemon can be started");
+        let reader = daemon.plug(0);
+        let desk = Desk::of(card, profile, directory, Some(daemon), &reader, settings);
+        desk.wait_for_cards(1);
         desk
+    }
+
+    /// The same without a daemon, for programs that a daemon would not let in.
+    pub fn on_socket(profile: &'static str) -> Desk {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let reader = socket_in(&directory, "hpc");
+        let settings = format!("readers = [{reader:?}]");
+        Desk::of(CardImage::of(profile), profile, directory, None, &reader, &settings)
+    }
+
+    fn of(
+        card: CardImage,
+        profile: &'static str,
+        directory: TempDir,
+        daemon: Option<Pcscd>,
+        reader: &str,
+        settings: &str,
+    ) -> Desk {
+        let simulator = Simulator::start(&[(&card, reader)]);
+        let desk = Desk { card, simulator, profile, daemon, directory, lost: Cell::new(0) };
+        desk.file("module.toml", format!("{settings}\n"));
+        desk
+    }
+
+    /// Waits until the daemon sees that many cards.
+    pub fn wait_for_cards(&self, cards: usize) {
+        self.daemon.as_ref().expect("a desk with a daemon").wait_for_cards(cards);
     }
 
     /// Where the client's files are.
@@ -96,9 +125,18 @@ impl Desk {
 
     /// The same for a client that has the place of the configuration from elsewhere.
     pub fn unconfigured(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = program("timeout", ["60", name]);
-        command.args(arguments).current_dir(self.directory()).env("HOME", self.directory());
+        let mut command = program("timeout", ["120", name]);
+        command.args(arguments).current_dir(self.directory());
+        self.dress(&mut command);
         command
+    }
+
+    /// The environment of every program at this desk: its home is here, and this is where it finds the reader.
+    pub fn dress(&self, command: &mut Command) {
+        command.env("HOME", self.directory()).env_remove("XDG_CACHE_HOME").env_remove("XDG_CONFIG_HOME");
+        if let Some(daemon) = &self.daemon {
+            command.env("PCSCLITE_CSOCK_NAME", daemon.socket());
+        }
     }
 
     /// Runs a program to its end.

@@ -6,6 +6,7 @@ pub mod artefacts;
 pub mod cards;
 pub mod desk;
 pub mod host;
+pub mod nss;
 pub mod openssl;
 pub mod pcscd;
 pub mod programs;

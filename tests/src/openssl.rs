@@ -1,9 +1,11 @@
-//! OpenSSL as the judge.
+//! OpenSSL as the judge, and as a client in the two ways in which it can use a card.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::programs::{program, run};
+use crate::desk::{Desk, module_path};
+use crate::programs::{library, program, run};
 
 /// Verifies a CAdES signature with its content against trust anchors; answers the content that comes out.
 #[track_caller]
@@ -31,4 +33,59 @@ pub fn verify_signature(data: &Path, signature: &Path, certificate: &Path, diges
     verify.arg("-verify").arg(&key).arg("-signature").arg(signature).arg(data);
     let said = run(&mut verify).expect_success();
     assert!(said.stdout.contains("Verified OK"), "openssl said: {}", said.text());
+}
+
+/// How OpenSSL reaches the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The engine of libp11.
+    Engine,
+    /// pkcs11-provider, without any of its settings for quirks.
+    Provider,
+}
+
+impl Way {
+    /// Both.
+    pub const ALL: [Way; 2] = [Way::Engine, Way::Provider];
+
+    /// The options that say that a key is a URI: the provider needs none.
+    pub fn options(self) -> &'static [&'static str] {
+        match self {
+            Way::Engine => &["-engine", "pkcs11", "-keyform", "engine"],
+            Way::Provider => &[],
+        }
+    }
+
+    /// An OpenSSL command with a key of the card; the options come right after the command's name.
+    pub fn command(self, desk: &Desk, pin: &str, arguments: &[&str]) -> Command {
+        let (name, rest) = arguments.split_first().expect("a command's name");
+        let mut command = desk.command("openssl", &[&[*name], self.options(), rest].concat());
+        command.env("OPENSSL_CONF", self.configuration(desk, pin));
+        command
+    }
+
+    /// The file that a user writes once.
+    pub fn configuration(self, desk: &Desk, pin: &str) -> PathBuf {
+        let module = module_path();
+        let (name, sections) = match self {
+            Way::Engine => (
+                "engine.cnf",
+                format!(
+                    "engines = engines\n[engines]\npkcs11 = card\n\
+                     [card]\nengine_id = pkcs11\nMODULE_PATH = {module}\nPIN = {pin}\ninit = 1\n"
+                ),
+            ),
+            Way::Provider => (
+                "provider.cnf",
+                format!(
+                    "providers = providers\n[providers]\ndefault = base\npkcs11 = card\n[base]\nactivate = 1\n\
+                     [card]\nmodule = {}\npkcs11-module-path = {module}\npkcs11-module-token-pin = {pin}\n\
+                     activate = 1\n",
+                    library("ossl-modules/pkcs11.so")
+                ),
+            ),
+        };
+        let subject = "[req]\ndistinguished_name = subject\n[subject]\n";
+        desk.file(name, format!("openssl_conf = start\n[start]\n{sections}{subject}"))
+    }
 }

@@ -60,3 +60,9 @@ pub fn program<A: AsRef<OsStr>>(name: impl AsRef<OsStr>, arguments: impl IntoIte
     command.args(arguments);
     command
 }
+
+/// A library in Debian's directory for this machine.
+pub fn library(name: &str) -> String {
+    let machine = run(&mut program("gcc", ["-print-multiarch"])).expect_success().stdout;
+    format!("/usr/lib/{}/{name}", machine.trim())
+}

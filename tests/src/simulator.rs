@@ -92,6 +92,14 @@ impl Simulator {
         self.sent().iter().filter(|command| &command[..2] < "10" && &command[2..4] == "20").count()
     }
 
+    /// What the card said to each PIN, in order.
+    pub fn answers_to_pins(&self) -> Vec<String> {
+        let trace = self.trace();
+        let words = trace.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let with_pin = words.filter(|words| &words[1][2..4] == "20" && words[1].ends_with("**"));
+        with_pin.map(|words| words[2].to_owned()).collect()
+    }
+
     /// How many signatures were asked for.
     pub fn signatures(&self) -> usize {
         self.sent().iter().filter(|command| command[2..].starts_with("2A9E9A")).count()
