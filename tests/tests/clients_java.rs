@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use tests::artefacts::root;
 use tests::cards::PIN_CH;
 use tests::desk::{Desk, module_path, text_of};
 use tests::programs::{Ran, program, run};
+use tests::tls::{AUTHORITY, TlsServer, expect_page_of_the_holder};
 
 /// Card, key, signature algorithm, digest. Java 17 signs with brainpool keys of a token but verifies none.
 const KEYS: [(&str, &str, &str, &str); 4] = [
@@ -41,6 +43,37 @@ fn jarsigner_signs_an_archive_with_one_signature_of_the_card() {
     }
 }
 
+#[test]
+fn a_java_program_opens_a_page_with_a_key_of_the_card() {
+    for (profile, objects) in
+        [("hpc-p384", &["C.HP.AUT.E384", "C.HP.AUT.R2048"][..]), ("hba-g21", &["C.HP.AUT.R2048"])]
+    {
+        let desk = Desk::with(profile);
+        let server = TlsServer::start(&desk, &[]);
+        let address = format!("https://localhost:{}/", server.port());
+        for object in objects {
+            for version in ["TLSv1.2", "TLSv1.3"] {
+                let protocols = format!("-Djdk.tls.client.protocols={version}");
+                let said = own_program(&desk, "Page.java", &[&protocols], &[&address, AUTHORITY, object]);
+                expect_page_of_the_holder(&said.stdout, version);
+            }
+        }
+        assert_eq!(desk.simulator.verifications(), 2 * objects.len(), "{profile}: one login each");
+    }
+}
+
+#[test]
+fn twenty_threads_of_one_java_program_sign_with_one_login() {
+    let desk = Desk::with("hpc-p384");
+    for (object, algorithm) in [("C.HP.AUT.E384", "SHA384withECDSA"), ("C.HP.AUT.R2048", "SHA256withRSA")] {
+        let (signatures, verifications) = (desk.simulator.signatures(), desk.simulator.verifications());
+        let said = own_program(&desk, "Threads.java", &[], &["20", "3", object, algorithm]);
+        assert_eq!(said.stdout, "60 signatures are good\n", "{object}: {}", said.text());
+        assert_eq!(desk.simulator.signatures(), signatures + 60, "{object}");
+        assert_eq!(desk.simulator.verifications(), verifications + 1, "{object}");
+    }
+}
+
 /// The signature in the archive is a CMS over its list of digests; OpenSSL judges it with the chain.
 fn verify_signature_file(desk: &Desk) {
     desk.run("jar", &["xf", "signed.jar"]).expect_success();
@@ -62,10 +95,23 @@ fn verify_signature_file(desk: &Desk) {
 
 /// A program of the JDK with the options that bring in the token.
 fn java(desk: &Desk, name: &str, options: &[&str], operands: &[&str]) -> Ran {
-    let text = format!("name=hpc\nlibrary={}\nslotListIndex=0\nexplicitCancel=false\n", module_path());
-    desk.file("java.cfg", text);
+    configure(desk);
     desk.file("pin", PIN_CH);
     let token = ["-storetype", "PKCS11", "-keystore", "NONE", "-storepass:file", "pin"];
     let provider = ["-providerClass", "sun.security.pkcs11.SunPKCS11", "-providerArg", "java.cfg"];
     desk.run(name, &[options, &token, &provider, operands].concat())
+}
+
+/// A program in `tests/java`.
+#[track_caller]
+fn own_program(desk: &Desk, name: &str, options: &[&str], operands: &[&str]) -> Ran {
+    configure(desk);
+    let source = text_of(&root().join("tests/java").join(name));
+    let mut command = desk.command("java", &[options, &[&source], operands].concat());
+    run(command.env("PIN", PIN_CH)).expect_success()
+}
+
+fn configure(desk: &Desk) {
+    let text = format!("name=hpc\nlibrary={}\nslotListIndex=0\nexplicitCancel=false\n", module_path());
+    desk.file("java.cfg", text);
 }
