@@ -5,7 +5,9 @@
 pub mod artefacts;
 pub mod cards;
 pub mod desk;
+pub mod firefox;
 pub mod host;
+pub mod marionette;
 pub mod nss;
 pub mod openssl;
 pub mod pcscd;
@@ -14,3 +16,4 @@ pub mod service;
 pub mod simulator;
 pub mod sshd;
 pub mod tls;
+pub mod waiting;
