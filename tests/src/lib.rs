@@ -4,6 +4,7 @@
 
 pub mod artefacts;
 pub mod cards;
+pub mod chromium;
 pub mod desk;
 pub mod firefox;
 pub mod host;
@@ -12,6 +13,7 @@ pub mod nss;
 pub mod openssl;
 pub mod pcscd;
 pub mod programs;
+pub mod screen;
 pub mod service;
 pub mod simulator;
 pub mod sshd;
