@@ -121,6 +121,16 @@ impl Command {
         [self.cla, self.ins, self.p1, self.p2]
     }
 
+    /// The command data.
+    pub(crate) fn data_bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The length of the answer.
+    pub(crate) fn expected(&self) -> Le {
+        self.le
+    }
+
     /// Number of bytes of command data (Nc).
     pub fn data_len(&self) -> usize {
         self.data.len()

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::apdu::{ApduError, Command, Response};
+use crate::secure_messaging::SecureError;
 
 mod pcsc;
 mod pin_pad;
@@ -183,6 +184,9 @@ pub enum TransportError {
     /// The command cannot be encoded, or the answer has no status word.
     #[error(transparent)]
     Apdu(#[from] ApduError),
+    /// No secure channel to a contactless card, or a broken one.
+    #[error(transparent)]
+    Secure(Box<SecureError>),
     /// The socket failed.
     #[error("card socket: {0}")]
     Io(#[from] std::io::Error),

@@ -230,6 +230,7 @@ fn transport_rv(error: &TransportError) -> CK_RV {
         | TransportError::Timeout
         | TransportError::Malformed { .. }
         | TransportError::Apdu(_)
+        | TransportError::Secure(_)
         | TransportError::Io(_)
         | TransportError::Pcsc(_) => CKR_DEVICE_ERROR,
     }

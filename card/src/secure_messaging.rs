@@ -1,0 +1,227 @@
+//! Secure messaging with AES-128 (ICAO Doc 9303 part 11 clause 9.8, gemSpec_COS clause 13): every command and answer
+//! enciphered and authenticated, whatever it is.
+//!
+//! [`Channel`] is pure; [`SecureTransport`] puts it around a transport, so that whoever drives a card need not know.
+
+use aes::Aes128;
+use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use cmac::{Cmac, Mac};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::apdu::{Command, Le, Response};
+use crate::pace::SessionKeys;
+use crate::status::StatusWord;
+use crate::tlv::{self, Tlv};
+
+mod transport;
+
+pub use transport::{SecureError, SecureTransport};
+
+const BLOCK: usize = 16;
+/// Secure messaging with an authenticated header (ISO/IEC 7816-4 clause 5.4.1).
+const CLASS: u8 = 0x0C;
+/// What stands before a cryptogram: padded by ISO/IEC 9797-1 method 2.
+const PADDED: u8 = 0x01;
+
+/// Why an answer is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// The card answered without protection: it has ended the channel.
+    #[error("the card ended the secure channel: {status}")]
+    Ended {
+        /// What the card answered.
+        status: StatusWord,
+    },
+    /// The answer is not made of the right data objects.
+    #[error("secured answer of {length} bytes is malformed")]
+    Malformed {
+        /// Bytes received.
+        length: usize,
+    },
+    /// The status word inside and the one outside differ.
+    #[error("secured answer says {inside}, but carries {outside}")]
+    Status {
+        /// The protected one.
+        inside: StatusWord,
+        /// The other one.
+        outside: StatusWord,
+    },
+    /// The message authentication code is wrong.
+    #[error("secured answer has a wrong message authentication code")]
+    Mac,
+}
+
+/// One side's end of a channel. Each command and each answer has the next number; nothing can be left out.
+pub struct Channel {
+    enc: Aes128,
+    mac: Zeroizing<[u8; 16]>,
+    counter: u128,
+}
+
+impl Channel {
+    /// A new channel.
+    pub fn new(keys: &SessionKeys) -> Channel {
+        Channel { enc: Aes128::new(&Array::from(*keys.enc)), mac: keys.mac.clone(), counter: 0 }
+    }
+
+    /// Secures a command. Like the drivers of the card's makers, it takes the extended form if an answer is expected.
+    pub fn protect(&mut self, command: &Command) -> Command {
+        self.counter = self.counter.wrapping_add(1);
+        let [class, ins, p1, p2] = command.header();
+        let header = [class | CLASS, ins, p1, p2];
+        let mut objects = Vec::new();
+        if command.data_len() > 0 {
+            let cryptogram = self.encrypt(command.data_bytes());
+            objects.extend(tlv::encode(0x87, &[&[PADDED][..], &cryptogram].concat()));
+        }
+        if let Some(le) = expected_length(command.expected()) {
+            objects.extend(tlv::encode(0x97, &le));
+        }
+        let mut covered = pad(&header);
+        if !objects.is_empty() {
+            covered.extend(pad(&objects));
+        }
+        let mac = self.authenticate(&covered);
+        objects.extend(tlv::encode(0x8E, &mac));
+        let le = match command.expected() {
+            Le::None if objects.len() <= 255 => Le::SHORT_WILDCARD,
+            _ => Le::EXTENDED_WILDCARD,
+        };
+        let secured = Command::new(class | CLASS, ins, p1, p2).data(objects).le(le);
+        if command.is_sensitive() { secured.sensitive() } else { secured }
+    }
+
+    /// Opens an answer.
+    ///
+    /// # Errors
+    /// The channel is unusable then: both sides may count differently.
+    pub fn open(&mut self, answer: &Response) -> Result<Response, ChannelError> {
+        self.counter = self.counter.wrapping_add(1);
+        if answer.data.is_empty() {
+            return Err(ChannelError::Ended { status: answer.status });
+        }
+        let malformed = ChannelError::Malformed { length: answer.data.len() };
+        let parts = Parts::parse(&answer.data).ok_or(malformed)?;
+        if parts.status != answer.status {
+            return Err(ChannelError::Status { inside: parts.status, outside: answer.status });
+        }
+        if !bool::from(self.authenticate(&pad(parts.covered)).ct_eq(parts.mac)) {
+            return Err(ChannelError::Mac);
+        }
+        let data = match parts.body {
+            None => Vec::new(),
+            Some(Body::Plain(data)) => data.to_vec(),
+            Some(Body::Enciphered(cryptogram)) => self.decrypt(cryptogram).ok_or(malformed)?,
+        };
+        Ok(Response { data, status: parts.status })
+    }
+
+    /// The first eight bytes of the code over the counter and what is covered.
+    fn authenticate(&self, covered: &[u8]) -> [u8; 8] {
+        let mac = <Cmac<Aes128> as KeyInit>::new(&Array::from(*self.mac))
+            .chain_update(self.counter.to_be_bytes())
+            .chain_update(covered)
+            .finalize()
+            .into_bytes();
+        let mut short = [0; 8];
+        short.iter_mut().zip(mac).for_each(|(short, mac)| *short = mac);
+        short
+    }
+
+    /// The initialisation vector is the encrypted counter.
+    fn vector(&self) -> Array<u8, aes::cipher::consts::U16> {
+        let mut vector = Array::from(self.counter.to_be_bytes());
+        self.enc.encrypt_block(&mut vector);
+        vector
+    }
+
+    /// CBC over the padded data.
+    fn encrypt(&self, data: &[u8]) -> Vec<u8> {
+        let mut chain = self.vector();
+        let mut cryptogram = Vec::new();
+        let padded = Zeroizing::new(pad(data));
+        for block in padded.chunks_exact(BLOCK) {
+            chain.iter_mut().zip(block).for_each(|(chain, plain)| *chain ^= plain);
+            self.enc.encrypt_block(&mut chain);
+            cryptogram.extend_from_slice(&chain);
+        }
+        cryptogram
+    }
+
+    /// `None` if there are no whole blocks or no padding.
+    fn decrypt(&self, cryptogram: &[u8]) -> Option<Vec<u8>> {
+        let mut chain = self.vector();
+        let mut plain = Vec::with_capacity(cryptogram.len());
+        for block in cryptogram.chunks(BLOCK) {
+            let enciphered = Array::try_from(block).ok()?;
+            let mut open = enciphered;
+            self.enc.decrypt_block(&mut open);
+            plain.extend(open.iter().zip(chain).map(|(open, chain)| open ^ chain));
+            chain = enciphered;
+        }
+        let end = plain.iter().rposition(|&byte| byte != 0)?;
+        (plain.get(end) == Some(&0x80)).then(|| plain.truncate(end))?;
+        Some(plain)
+    }
+}
+
+/// The data objects of a secured answer.
+struct Parts<'a> {
+    body: Option<Body<'a>>,
+    status: StatusWord,
+    mac: &'a [u8],
+    /// The bytes that the code covers: everything before it.
+    covered: &'a [u8],
+}
+
+enum Body<'a> {
+    Plain(&'a [u8]),
+    Enciphered(&'a [u8]),
+}
+
+impl<'a> Parts<'a> {
+    /// `[87 or 81] 99 8E`, nothing else.
+    fn parse(bytes: &'a [u8]) -> Option<Parts<'a>> {
+        let (first, rest) = Tlv::split_first(bytes).ok()?;
+        let (body, status, rest) = match first.tag {
+            0x99 => (None, first, rest),
+            _ => {
+                let body = match (first.tag, first.value) {
+                    (0x81, plain) => Body::Plain(plain),
+                    (0x87, [PADDED, cryptogram @ ..]) => Body::Enciphered(cryptogram),
+                    _ => return None,
+                };
+                let (status, rest) = Tlv::split_first(rest).ok()?;
+                (Some(body), status, rest)
+            }
+        };
+        let covered = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
+        let (mac, rest) = Tlv::split_first(rest).ok()?;
+        let whole = status.tag == 0x99 && mac.tag == 0x8E && mac.value.len() == 8 && rest.is_empty();
+        let status = <[u8; 2]>::try_from(status.value).ok().filter(|_| whole)?;
+        Some(Parts { body, status: StatusWord(u16::from_be_bytes(status)), mac: mac.value, covered })
+    }
+}
+
+/// Le as data object 97 holds it.
+fn expected_length(le: Le) -> Option<Vec<u8>> {
+    match le {
+        Le::None => None,
+        // The wildcard is 0 in either form; what fits into one byte has one.
+        Le::Short(length) => length.to_be_bytes().get(1..).map(<[u8]>::to_vec),
+        Le::Extended(length @ 0..=0xFF) => length.to_be_bytes().get(3..).map(<[u8]>::to_vec),
+        Le::Extended(length) => length.to_be_bytes().get(2..).map(<[u8]>::to_vec),
+    }
+}
+
+/// ISO/IEC 9797-1 padding method 2.
+fn pad(bytes: &[u8]) -> Vec<u8> {
+    let mut padded = bytes.to_vec();
+    padded.push(0x80);
+    padded.resize(padded.len().next_multiple_of(BLOCK), 0);
+    padded
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
