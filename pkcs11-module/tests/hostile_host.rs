@@ -38,7 +38,7 @@ fn any_call_in_any_order_leaves_a_working_module() {
                     }
                 }
                 // Nonsense alone would only show that nonsense is refused.
-                assert!(host.accepted > calls / 20, "{} calls got through", host.accepted);
+                assert!(host.accepted > calls / 50, "{} calls got through", host.accepted);
             });
         }
     });
