@@ -1,34 +1,52 @@
-//! The audit trail: one row for each attempt to use a key, written before its result is handed out.
+//! The audit trail: one record for each attempt to use a key, written before its result is handed out.
 //!
-//! Rows name cards by certificate and documents by hash; nothing of a patient, no PIN, no card number (gemSpec_Kon,
-//! TIP1-A_4710). The statements use what SQLite and PostgreSQL have in common, and are checked at run time: a build
-//! needs no database.
+//! Records name cards by certificate, documents by hash, patients by a keyed pseudonym; no PIN, no card number
+//! (gemSpec_Kon, TIP1-A_4710). Each carries a hash over itself and the one before ([`record`]); checkpoints sign the
+//! newest hash ([`checkpoint`]); an export is checked without the service ([`export`]). The statements use what SQLite
+//! and PostgreSQL have in common, and are checked at run time: a build needs no database.
+
+pub mod checkpoint;
+pub mod command;
+pub mod export;
+pub mod pseudonym;
+pub mod record;
+pub mod results;
 
 use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
 use sqlx::{
-    ConnectOptions, Row, SqlSafeStr, SqlitePool,
+    ConnectOptions, Row, SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+pub use checkpoint::{Checkpoint, CheckpointKey, CheckpointVerifier};
+pub use export::Line;
+pub use record::Record;
 
 use crate::certificate::Certificate;
 
 /// The tables, brought up to date when the trail is opened: number, description, statements. Written out here because
 /// sqlx's macro for it would build sqlx and SQLite a second time, for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "audit", include_str!("../migrations/0001_audit.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "audit", include_str!("../migrations/0001_audit.sql")),
+    (2, "chain", include_str!("../migrations/0002_chain.sql")),
+];
 
-/// Takes the next number and the row in one statement, so that two writers cannot share a number.
 const INSERT: &str = "INSERT INTO audit (sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark) \
-     SELECT COALESCE(MAX(sequence), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 FROM audit RETURNING sequence";
+     certificate_serial, document_sha256, remark, patient, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const COLUMNS: &str = "sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
+     certificate_serial, document_sha256, remark, patient, hash";
+/// Records between two checkpoints that the service writes on its own.
+const CHECKPOINT_EVERY: u64 = 100;
 
 /// An open audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditTrail {
     pool: SqlitePool,
+    key: CheckpointKey,
 }
 
 /// What is recorded of one attempt.
@@ -48,6 +66,8 @@ pub struct Entry {
     pub document_sha256: Option<[u8; 32]>,
     /// How the insurance card was checked.
     pub remark: Option<String>,
+    /// Keyed pseudonym of the patient.
+    pub patient: Option<String>,
 }
 
 /// Why the trail cannot be opened or written.
@@ -83,6 +103,12 @@ pub enum AuditError {
     /// The clock is beyond what the format can say.
     #[error("audit time: {0}")]
     Time(#[from] time::error::Format),
+    /// The key for checkpoints.
+    #[error("audit.checkpoint_key: {0}")]
+    Key(#[from] checkpoint::KeyError),
+    /// A kept answer cannot be read.
+    #[error("a kept answer is damaged")]
+    Answer,
 }
 
 impl Entry {
@@ -96,6 +122,7 @@ impl Entry {
             certificate_serial: None,
             document_sha256: None,
             remark: None,
+            patient: None,
         }
     }
 
@@ -110,22 +137,36 @@ impl AuditTrail {
     /// Opens or creates the SQLite database and brings its tables up to date.
     ///
     /// # Errors
-    /// The file or the database, or tables made by a later version.
-    pub async fn open(path: &Path) -> Result<AuditTrail, AuditError> {
+    /// The file or the database, tables made by a later version, or the key for checkpoints.
+    pub async fn open(path: &Path, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
         let name = || path.display().to_string();
+        let key = CheckpointKey::open(checkpoint_key)?;
         create_private(path).map_err(|source| AuditError::File { path: name(), source })?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A row that was acknowledged survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .disable_statement_logging();
-        // One connection: SQLite has one writer, and the statement above relies on nobody writing in between.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        // One connection: SQLite has one writer, and a record relies on nobody writing between it and the one before.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(path)).await;
         let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
         let migrated = migrator().run(&pool).await;
         migrated.map_err(|source| AuditError::Migration { path: name(), source })?;
-        Ok(AuditTrail { pool })
+        let trail = AuditTrail { pool, key };
+        trail.chain_old_records().await?;
+        Ok(trail)
+    }
+
+    /// Opens an existing database for reading only; the service may be running on it.
+    ///
+    /// # Errors
+    /// The database, or the key for checkpoints.
+    pub async fn open_to_read(path: &Path, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
+        let name = || path.display().to_string();
+        std::fs::metadata(checkpoint_key).map_err(|source| checkpoint::KeyError::File {
+            path: checkpoint_key.display().to_string(),
+            source,
+        })?;
+        let key = CheckpointKey::open(checkpoint_key)?;
+        let pool =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options(path).read_only(true)).await;
+        let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
+        Ok(AuditTrail { pool, key })
     }
 
     /// Could the database be there? Looks only.
@@ -139,31 +180,177 @@ impl AuditTrail {
             .map_err(|source| AuditError::File { path: path.display().to_string(), source })
     }
 
-    /// Writes one row and answers its number. When this returns, the row is on the disk.
+    /// Writes one record and answers its number. When this returns, the record is on the disk.
     ///
     /// # Errors
     /// The database; then nothing was written.
     pub async fn record(&self, entry: &Entry, at: OffsetDateTime) -> Result<u64, AuditError> {
-        // All rows, though there is one: SQLite answers it before the commit, which ends the statement and can fail.
-        let rows = sqlx::query(INSERT)
-            .bind(at.format(&Rfc3339)?)
-            .bind(&entry.request_id)
-            .bind(entry.operation)
-            .bind(&entry.outcome)
-            .bind(&entry.certificate_issuer)
-            .bind(&entry.certificate_serial)
-            .bind(entry.document_sha256.map(hex::encode))
-            .bind(&entry.remark)
-            .fetch_all(&self.pool)
+        let mut transaction = self.pool.begin().await?;
+        let sequence = self.append(&mut transaction, entry, at).await?;
+        transaction.commit().await?;
+        Ok(sequence)
+    }
+
+    /// All records and checkpoints in order, and a fresh checkpoint over the last record.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn lines(&self, at: OffsetDateTime) -> Result<Vec<Line>, AuditError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit ORDER BY sequence")));
+        let rows = rows.fetch_all(&self.pool).await?;
+        let checkpoints =
+            sqlx::query("SELECT sequence, hash, made_at, signature FROM audit_checkpoint ORDER BY sequence");
+        let checkpoints = checkpoints.fetch_all(&self.pool).await?;
+        let mut checkpoints = checkpoints.iter().map(checkpoint_of).peekable();
+        let mut lines = Vec::new();
+        let mut last = None;
+        for row in &rows {
+            let record = record_of(row)?;
+            last = Some((record.sequence, record.hash.clone()));
+            let sequence = record.sequence;
+            lines.push(Line::Record(record));
+            let due = |next: &Result<Checkpoint, sqlx::Error>| {
+                next.as_ref().is_ok_and(|next| next.sequence <= sequence) || next.is_err()
+            };
+            while let Some(checkpoint) = checkpoints.next_if(due) {
+                lines.push(Line::Checkpoint(checkpoint?));
+            }
+        }
+        if let Some((sequence, hash)) = last {
+            lines.push(Line::Checkpoint(self.key.sign(sequence, &hash, at.format(&Rfc3339)?)));
+        }
+        Ok(lines)
+    }
+
+    async fn append(
+        &self,
+        connection: &mut SqliteConnection,
+        entry: &Entry,
+        at: OffsetDateTime,
+    ) -> Result<u64, AuditError> {
+        let (newest, previous) = newest(connection).await?;
+        let mut record = Record {
+            sequence: newest + 1,
+            recorded_at: at.format(&Rfc3339)?,
+            request_id: entry.request_id.clone(),
+            operation: entry.operation.to_owned(),
+            outcome: entry.outcome.clone(),
+            certificate_issuer: entry.certificate_issuer.clone(),
+            certificate_serial: entry.certificate_serial.clone(),
+            document_sha256: entry.document_sha256.map(hex::encode),
+            remark: entry.remark.clone(),
+            patient: entry.patient.clone(),
+            hash: String::new(),
+        };
+        record.hash = record.hash_after(&previous);
+        sqlx::query(INSERT)
+            .bind(signed(record.sequence))
+            .bind(&record.recorded_at)
+            .bind(&record.request_id)
+            .bind(&record.operation)
+            .bind(&record.outcome)
+            .bind(&record.certificate_issuer)
+            .bind(&record.certificate_serial)
+            .bind(&record.document_sha256)
+            .bind(&record.remark)
+            .bind(&record.patient)
+            .bind(&record.hash)
+            .execute(&mut *connection)
             .await?;
-        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+        if record.sequence.is_multiple_of(CHECKPOINT_EVERY) {
+            self.add_checkpoint(connection, record.sequence, &record.hash, record.recorded_at).await?;
+        }
+        Ok(record.sequence)
+    }
+
+    async fn add_checkpoint(
+        &self,
+        connection: &mut SqliteConnection,
+        sequence: u64,
+        hash: &str,
+        at: String,
+    ) -> Result<(), AuditError> {
+        let checkpoint = self.key.sign(sequence, hash, at);
+        sqlx::query(
+            "INSERT INTO audit_checkpoint (sequence, hash, made_at, signature) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(signed(checkpoint.sequence))
+        .bind(&checkpoint.hash)
+        .bind(&checkpoint.made_at)
+        .bind(&checkpoint.signature)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Gives the records of versions without hashes theirs.
+    async fn chain_old_records(&self) -> Result<(), AuditError> {
+        let mut transaction = self.pool.begin().await?;
+        let statement = format!("SELECT {COLUMNS} FROM audit WHERE hash IS NULL ORDER BY sequence");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut *transaction).await?;
+        let mut previous = record::BEGINNING.to_owned();
+        for row in &rows {
+            let record = record_of(row)?;
+            previous = record.hash_after(&previous);
+            sqlx::query("UPDATE audit SET hash = $1 WHERE sequence = $2")
+                .bind(&previous)
+                .bind(signed(record.sequence))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Waits for running writes and closes the database.
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A record that was acknowledged survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging()
+}
+
+/// Number and hash of the newest record.
+async fn newest(connection: &mut SqliteConnection) -> Result<(u64, String), AuditError> {
+    let statement = "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1";
+    let row = sqlx::query(statement).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok((0, record::BEGINNING.to_owned())) };
+    Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?))
+}
+
+fn record_of(row: &SqliteRow) -> Result<Record, sqlx::Error> {
+    Ok(Record {
+        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
+        recorded_at: row.try_get(1)?,
+        request_id: row.try_get(2)?,
+        operation: row.try_get(3)?,
+        outcome: row.try_get(4)?,
+        certificate_issuer: row.try_get(5)?,
+        certificate_serial: row.try_get(6)?,
+        document_sha256: row.try_get(7)?,
+        remark: row.try_get(8)?,
+        patient: row.try_get(9)?,
+        hash: row.try_get::<Option<String>, _>(10)?.unwrap_or_default(),
+    })
+}
+
+fn checkpoint_of(row: &SqliteRow) -> Result<Checkpoint, sqlx::Error> {
+    Ok(Checkpoint {
+        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
+        hash: row.try_get(1)?,
+        made_at: row.try_get(2)?,
+        signature: row.try_get(3)?,
+    })
+}
+
+fn signed(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
 /// Creates an empty file that only its owner can read; an existing one stays as it is.
@@ -184,6 +371,10 @@ mod tests {
 
     use super::*;
 
+    async fn open(path: &Path) -> Result<AuditTrail, AuditError> {
+        AuditTrail::open(path, &path.with_extension("key")).await
+    }
+
     fn entry(outcome: &str) -> Entry {
         Entry {
             outcome: outcome.into(),
@@ -199,10 +390,10 @@ mod tests {
     async fn rows_are_numbered_from_one_and_survive_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.db");
-        let trail = AuditTrail::open(&path).await.unwrap();
+        let trail = open(&path).await.unwrap();
         assert_eq!(trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 1);
         trail.close().await;
-        let trail = AuditTrail::open(&path).await.unwrap();
+        let trail = open(&path).await.unwrap();
         assert_eq!(trail.record(&entry("PIN_WRONG"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 2);
         let row = sqlx::query("SELECT recorded_at, outcome, document_sha256 FROM audit WHERE sequence = $1")
             .bind(1i64)
@@ -217,7 +408,7 @@ mod tests {
     #[tokio::test]
     async fn concurrent_writers_leave_no_gap() {
         let folder = tempfile::tempdir().unwrap();
-        let trail = AuditTrail::open(&folder.path().join("audit.db")).await.unwrap();
+        let trail = open(&folder.path().join("audit.db")).await.unwrap();
         let writers: Vec<_> = (0..20)
             .map(|_| {
                 let trail = trail.clone();
@@ -238,14 +429,14 @@ mod tests {
     async fn the_database_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.db");
-        AuditTrail::open(&path).await.unwrap();
+        open(&path).await.unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[tokio::test]
     async fn a_trail_that_cannot_be_written_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let trail = AuditTrail::open(&folder.path().join("audit.db")).await.unwrap();
+        let trail = open(&folder.path().join("audit.db")).await.unwrap();
         sqlx::query("DROP TABLE audit").execute(&trail.pool).await.unwrap();
         let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
         assert!(matches!(error, AuditError::Database(_)), "{error}");
@@ -254,7 +445,7 @@ mod tests {
     #[tokio::test]
     async fn a_row_that_fails_at_its_commit_is_no_record() {
         let folder = tempfile::tempdir().unwrap();
-        let trail = AuditTrail::open(&folder.path().join("audit.db")).await.unwrap();
+        let trail = open(&folder.path().join("audit.db")).await.unwrap();
         // Stands for a full disk: the row is made, and its commit fails.
         for statement in [
             "CREATE TABLE disk (page INTEGER PRIMARY KEY)",
@@ -277,13 +468,63 @@ mod tests {
         let path = folder.path().join("audit.db");
         std::fs::write(&path, "something else entirely, long enough for a header of a database file")
             .unwrap();
-        let error = AuditTrail::open(&path).await.unwrap_err();
+        let error = open(&path).await.unwrap_err();
         assert!(error.to_string().contains("audit.db"), "{error}");
     }
 
     #[tokio::test]
     async fn a_missing_folder_is_named() {
-        let error = AuditTrail::open(Path::new("/nowhere/audit.db")).await.unwrap_err();
+        let folder = tempfile::tempdir().unwrap();
+        let error = AuditTrail::open(Path::new("/nowhere/audit.db"), &folder.path().join("audit.key"))
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("/nowhere/audit.db"), "{error}");
+    }
+
+    async fn exported(trail: &AuditTrail) -> String {
+        let lines = trail.lines(OffsetDateTime::UNIX_EPOCH).await.unwrap();
+        lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
+    }
+
+    #[tokio::test]
+    async fn an_export_verifies_until_a_row_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let trail = open(&path).await.unwrap();
+        // A hundred times waiting for the disk would show nothing.
+        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.pool).await.unwrap();
+        for _ in 0..CHECKPOINT_EVERY + 3 {
+            trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
+        }
+        let key = CheckpointVerifier::open(&path.with_extension("pub")).unwrap();
+        let verified = export::verify(exported(&trail).await.as_bytes(), &key, None).unwrap();
+        assert_eq!((verified.records, verified.checkpoints), (CHECKPOINT_EVERY + 3, 2));
+        let reader = AuditTrail::open_to_read(&path, &path.with_extension("key")).await.unwrap();
+        assert!(reader.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.is_err());
+        sqlx::query("UPDATE audit SET outcome = 'PIN_WRONG' WHERE sequence = 7")
+            .execute(&trail.pool)
+            .await
+            .unwrap();
+        let fault = export::verify(exported(&reader).await.as_bytes(), &key, None).unwrap_err();
+        assert!(matches!(fault, export::Fault::Changed { sequence: 7 }), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn rows_of_the_first_version_get_their_hashes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let trail = open(&path).await.unwrap();
+        for _ in 0..3 {
+            trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
+        }
+        let before = exported(&trail).await;
+        sqlx::query("UPDATE audit SET hash = NULL").execute(&trail.pool).await.unwrap();
+        trail.close().await;
+        let trail = open(&path).await.unwrap();
+        let records = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| line.contains("\"record\"")).map(str::to_owned).collect()
+        };
+        assert_eq!(records(&exported(&trail).await), records(&before));
+        assert_eq!(trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 4);
     }
 }

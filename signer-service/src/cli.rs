@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::client;
+use crate::{audit::command::AuditCommand, client};
 
 /// Signs and verifies e-prescriptions with a health professional card.
 #[derive(Debug, Parser)]
@@ -69,6 +69,12 @@ pub enum Command {
         /// Where and in which form.
         #[command(flatten)]
         connection: ConnectionArgs,
+    },
+    /// Export, query and check the audit trail, without the running service
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// List cards, their certificates and the readers for insurance cards
     ListCards {

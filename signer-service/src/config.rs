@@ -203,6 +203,10 @@ pub struct Limits {
 pub struct Audit {
     /// Path of the SQLite database.
     pub database: PathBuf,
+    /// Private key that signs checkpoints, PEM; made if it is not there, with the public key beside it.
+    pub checkpoint_key: PathBuf,
+    /// Key for the names of patients; made if it is not there.
+    pub pseudonym_key: PathBuf,
 }
 
 /// Logs.
@@ -291,8 +295,10 @@ impl Config {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        let paths = [&mut self.listen.unix, &mut self.pkcs11.module, &mut self.audit.database];
-        for path in paths.into_iter().chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
+        let audit = &mut self.audit;
+        let audit = [&mut audit.database, &mut audit.checkpoint_key, &mut audit.pseudonym_key];
+        let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit);
+        for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
         }
     }
@@ -361,7 +367,11 @@ impl Default for Limits {
 
 impl Default for Audit {
     fn default() -> Self {
-        Audit { database: "audit.db".into() }
+        Audit {
+            database: "audit.db".into(),
+            checkpoint_key: "audit.key".into(),
+            pseudonym_key: "pseudonyms.key".into(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode};
 
 use clap::Parser;
 use signer_service::{
+    audit,
     cli::{Cli, Command, ConnectionArgs, InitArgs, ServeArgs},
     client::{self, ClientError, Exit, Outcome},
     config::{self, Config},
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve(args) => end(serve(args).await),
+        Command::Audit { command } => end(audit::command::run(&command).await.map(Some)),
         Command::Init(args) => end(init(&args)),
         Command::Sign { args, connection } => {
             let called =

@@ -54,6 +54,11 @@ impl Prescription {
         service_rules::check_profession(self, professions)
     }
 
+    /// The patient's insurance number, if there is one patient with one number.
+    pub fn insured_id(&self) -> Option<&str> {
+        self.patient()?.kvnr()
+    }
+
     fn root_name(&self) -> &str {
         self.root.name()
     }

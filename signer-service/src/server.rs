@@ -13,12 +13,12 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::server::Router;
 
 use crate::{
-    audit::{AuditError, AuditTrail},
+    audit::{AuditError, AuditTrail, pseudonym::PseudonymKey},
     config::Config,
     insurance::InsuranceReaders,
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
-    service::{Signer, State},
+    service::{KeysAtWork, Signer, State},
     token::{Module, TokenError},
     trust::{self, TrustError},
 };
@@ -41,6 +41,9 @@ pub enum ServerError {
     /// The audit trail.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The key for names of patients.
+    #[error("audit.pseudonym_key: {0}")]
+    Pseudonyms(#[source] std::io::Error),
     /// The Unix socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -161,7 +164,9 @@ async fn load(config: Config) -> Result<State, ServerError> {
         module: Module::load(&config.pkcs11.module)?,
         readers: InsuranceReaders::new(&config.insurance.readers),
         ocsp: OcspClient::new(&config.ocsp),
-        audit: AuditTrail::open(&config.audit.database).await?,
+        audit: AuditTrail::open(&config.audit.database, &config.audit.checkpoint_key).await?,
+        pseudonyms: PseudonymKey::open(&config.audit.pseudonym_key).map_err(ServerError::Pseudonyms)?,
+        keys: KeysAtWork::default(),
         config,
     })
 }

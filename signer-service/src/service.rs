@@ -7,6 +7,7 @@ mod cards;
 mod check;
 mod convert;
 mod insurance;
+mod once;
 mod refusal;
 mod sign;
 mod verify;
@@ -24,12 +25,13 @@ use tokio::sync::RwLock;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
+pub use once::KeysAtWork;
 pub use refusal::Refusal;
 
 use caller::{Caller, Presence};
 
 use crate::{
-    audit::{AuditTrail, Entry},
+    audit::{AuditTrail, Entry, pseudonym::PseudonymKey},
     config::Config,
     insurance::InsuranceReaders,
     ocsp::{self, OcspClient},
@@ -48,6 +50,10 @@ pub struct State {
     pub ocsp: OcspClient,
     /// The record of what was done.
     pub audit: AuditTrail,
+    /// Names for patients in it.
+    pub pseudonyms: PseudonymKey,
+    /// Idempotency keys of calls at work.
+    pub keys: KeysAtWork,
     /// The configuration.
     pub config: Config,
 }

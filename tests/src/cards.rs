@@ -93,10 +93,14 @@ fn master(profile: &str) -> PathBuf {
     image
 }
 
+/// The directory of the certification authority of all these cards.
+pub fn authority() -> PathBuf {
+    binary("card-simulator").with_file_name("test-cards").join("ca")
+}
+
 fn make(profile: &str, out: &Path, arguments: &[&str]) {
-    let authority = binary("card-simulator").with_file_name("test-cards").join("ca");
     let mut new = program(binary("card-simulator"), ["new", "--profile", profile, "--out"]);
-    new.arg(out).arg("--ca").arg(authority).args(arguments);
+    new.arg(out).arg("--ca").arg(authority()).args(arguments);
     if profile == "egk-g21" && !arguments.contains(&"--patient") {
         new.arg("--patient").args(["pd", "vd", "gvd"].map(|part| example(&format!("patient/{part}.xml"))));
     }

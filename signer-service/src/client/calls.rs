@@ -33,6 +33,9 @@ pub struct SignArgs {
     /// There is no insurance card to compare with, because ... (goes into the audit record; no digits)
     #[arg(long, value_name = "REASON")]
     no_card: Option<String>,
+    /// Name for this document: asked again with it, the service answers the same signature and makes no second one
+    #[arg(long, value_name = "KEY", default_value = "")]
+    idempotency_key: String,
     #[command(flatten)]
     card: CardArgs,
     #[command(flatten)]
@@ -92,6 +95,7 @@ pub async fn sign(client: &mut Client, args: &SignArgs) -> Result<Outcome, Clien
         card: Some(selector(&args.card)),
         pin: args.pin.read("Signature PIN (PIN.QES)")?,
         insurance_check: Some(insurance_check),
+        idempotency_key: args.idempotency_key.clone(),
     };
     let answer = client.sign_prescription(request).await?.into_inner();
     write_file(&args.out, &answer.cms)?;

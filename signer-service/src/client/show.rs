@@ -25,6 +25,7 @@ pub(super) fn signed_json(answer: &v1::SignPrescriptionResponse) -> Value {
         "algorithm": answer.algorithm,
         "prescription_sha256": hex::encode(&answer.prescription_sha256),
         "audit_sequence": answer.audit_sequence,
+        "replayed": answer.replayed,
         "findings": findings(&answer.findings),
         "milliseconds": milliseconds(&answer.times),
     })

@@ -44,6 +44,12 @@ pub enum Refusal {
     /// The prescription service would refuse it.
     #[error("the prescription breaks rules: {}", codes(.0))]
     RulesBroken(Vec<Rule>),
+    /// Same key, other document.
+    #[error("the idempotency key belongs to another document")]
+    KeyReused,
+    /// Same key, at the same time.
+    #[error("a call with this idempotency key is at work")]
+    KeyAtWork,
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -119,6 +125,8 @@ impl Refusal {
             Refusal::RulesBroken(rules) => {
                 (FailedPrecondition, Reason::RulesBroken, vec![("rules", codes(rules))])
             }
+            Refusal::KeyReused => (Code::AlreadyExists, Reason::KeyReused, vec![]),
+            Refusal::KeyAtWork => (Code::Aborted, Reason::KeyAtWork, vec![]),
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])
             }

@@ -10,10 +10,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Refusal, State, blocking, check, convert, find_key, record_refusal, secret, selector,
+    Caller, Chosen, Refusal, State, blocking, check, convert, find_key,
+    once::{self, AtWork},
+    record_refusal, secret, selector,
 };
 use crate::{
-    audit::Entry,
+    audit::{Entry, results::Taken},
     ocsp::{self, Known},
     prescription::{self, Finding, Prescription},
     signature::{self, Signed},
@@ -42,31 +44,88 @@ pub(super) async fn call(
     caller: Caller,
     request: v1::SignPrescriptionRequest,
 ) -> Result<v1::SignPrescriptionResponse, Refusal> {
-    let mut steps = Steps::start();
     let hash: [u8; 32] = Sha256::digest(&request.prescription).into();
-    let mut entry =
+    let entry =
         Entry { document_sha256: Some(hash), ..Entry::new(caller.request_id.clone(), "SignPrescription") };
-    let done = match attempt(&state, caller, request, &mut entry, &mut steps).await {
+    let Some(key) = once::read_key(&request.idempotency_key)?.map(str::to_owned) else {
+        return sign(&state, caller, request, entry, hash, None).await;
+    };
+    let work = state.keys.enter(&key)?;
+    let taken = state.audit.take_key(&key, &hash, OffsetDateTime::now_utc()).await;
+    match taken.map_err(Refusal::Audit)? {
+        Taken::New => sign(&state, caller, request, entry, hash, Some(&work)).await,
+        Taken::Interrupted => {
+            let remark = Some("an earlier attempt with this key was interrupted".to_owned());
+            sign(&state, caller, request, Entry { remark, ..entry }, hash, Some(&work)).await
+        }
+        Taken::Answered(kept) => {
+            let answer = once::with_document(&kept, &request.prescription);
+            let answer = answer.ok_or(Refusal::Internal("a kept answer is damaged"))?;
+            let remark = Some(format!("answered again: record {}", answer.audit_sequence));
+            let recorded = state.audit.record(&Entry { remark, ..entry }, OffsetDateTime::now_utc()).await;
+            recorded.map_err(Refusal::Audit)?;
+            Ok(answer)
+        }
+        Taken::OtherDocument => {
+            record_refusal(&state, entry, &Refusal::KeyReused).await;
+            Err(Refusal::KeyReused)
+        }
+    }
+}
+
+/// Signs, and keeps the answer if the caller gave it a key.
+async fn sign(
+    state: &Arc<State>,
+    caller: Caller,
+    request: v1::SignPrescriptionRequest,
+    mut entry: Entry,
+    hash: [u8; 32],
+    work: Option<&AtWork>,
+) -> Result<v1::SignPrescriptionResponse, Refusal> {
+    let mut steps = Steps::start();
+    let document = work.map(|_| request.prescription.clone()).unwrap_or_default();
+    let done = match attempt(state, caller, request, &mut entry, &mut steps).await {
         Ok(done) => done,
         Err(refusal) => {
-            record_refusal(&state, entry, &refusal).await;
+            record_refusal(state, entry, &refusal).await;
+            if let Some(work) = work
+                && let Err(error) = state.audit.release_key(work.key()).await
+            {
+                tracing::error!(%error, "an idempotency key could not be given free");
+            }
             return Err(refusal);
         }
     };
-    let audit_sequence =
-        state.audit.record(&entry, OffsetDateTime::now_utc()).await.map_err(Refusal::Audit)?;
-    steps.done("audit record");
-    Ok(v1::SignPrescriptionResponse {
+    let mut answer = answer(done, hash, &steps);
+    let now = OffsetDateTime::now_utc();
+    let recorded = match work {
+        None => state.audit.record(&entry, now).await,
+        Some(work) => {
+            let kept = once::without_document(answer.clone(), &document)
+                .ok_or(Refusal::Internal("the document is not in its signature"))?;
+            state
+                .audit
+                .record_answer(&entry, now, work.key(), |sequence| once::numbered(kept, sequence))
+                .await
+        }
+    };
+    answer.audit_sequence = recorded.map_err(Refusal::Audit)?;
+    Ok(answer)
+}
+
+fn answer(done: Done, hash: [u8; 32], steps: &Steps) -> v1::SignPrescriptionResponse {
+    v1::SignPrescriptionResponse {
         cms: done.signed.cms,
         signer: Some(done.signer),
         signing_time: Some(convert::timestamp(done.signed.signing_time)),
         findings: done.findings,
-        times: convert::steps(&steps),
+        times: convert::steps(steps),
         algorithm: signature::algorithm_name(done.signed.algorithm).to_owned(),
         prescription_sha256: hash.to_vec(),
-        audit_sequence,
+        audit_sequence: 0,
         certificate_status: Some(done.status),
-    })
+        replayed: false,
+    }
 }
 
 async fn attempt(
@@ -77,17 +136,18 @@ async fn attempt(
     steps: &mut Steps,
 ) -> Result<Done, Refusal> {
     let order = read_request(request, state.config.limits.prescription_bytes)?;
-    let (order, mut findings) = rules(order).await?;
+    let (order, mut findings, insured) = rules(order).await?;
+    entry.patient = insured.map(|insured| state.pseudonyms.name(&insured));
     check::enforce(&findings, &state.config.rules)?;
     steps.done("rules");
     let (order, compared) = compare(state, order).await?;
-    entry.remark = Some(match &order.check {
+    let mut remarks: Vec<String> = entry.remark.take().into_iter().collect();
+    remarks.push(match &order.check {
         InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
         InsuranceCheck::NoCard(statement) => format!("insurance card: none: {}", statement.reason),
     });
-    if let (Some(remark), Some(off)) = (&mut entry.remark, check::switched_off(&state.config.rules)) {
-        *remark += &format!("; {off}");
-    }
+    remarks.extend(check::switched_off(&state.config.rules));
+    entry.remark = Some(remarks.join("; "));
     findings.extend(compared);
     steps.done("insurance card");
 
@@ -155,10 +215,12 @@ fn check_reason(reason: &str) -> Result<(), Refusal> {
     Err(Refusal::BadRequest { field: "no_card.reason", problem })
 }
 
-async fn rules(order: Order) -> Result<(Order, Vec<Finding>), Refusal> {
+/// The findings, and the patient's insurance number.
+async fn rules(order: Order) -> Result<(Order, Vec<Finding>, Option<String>), Refusal> {
     blocking(move || {
         let findings = check::findings(&order.content, None)?;
-        Ok((order, findings))
+        let insured = Prescription::parse(&order.content)?.insured_id().map(str::to_owned);
+        Ok((order, findings, insured))
     })
     .await?
 }
@@ -257,6 +319,7 @@ mod tests {
             card: None,
             pin: Some(v1::Pin { value: "123456".into() }),
             insurance_check: Some(InsuranceCheck::NoCard(no_card)),
+            idempotency_key: String::new(),
         }
     }
 

@@ -257,3 +257,66 @@ fn check_loads_everything_and_says_what_it_found() {
     assert_eq!(bad.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&bad.stderr).contains("ca.pem"));
 }
+
+#[test]
+fn a_key_of_the_caller_buys_one_signature_even_across_a_kill() {
+    let mut desk = Desk::with(&BOTH);
+    let first = desk.sign_with_key("prescription.xml", PIN, "k-1");
+    assert!(first.status.success(), "{}", json(&first));
+    let signature = fs::read(desk.path("out.p7s")).unwrap();
+    // No PIN is needed any more, because the card is not asked.
+    let again = json(&desk.sign_with_key("prescription.xml", "", "k-1"));
+    assert_eq!((&again["replayed"], &again["audit_sequence"]), (&true.into(), &1.into()), "{again}");
+    assert_eq!(fs::read(desk.path("out.p7s")).unwrap(), signature);
+
+    desk.kill_and_start();
+    let again = json(&desk.sign_with_key("prescription.xml", "", "k-1"));
+    assert_eq!(again["replayed"], true, "{again}");
+    assert_eq!(fs::read(desk.path("out.p7s")).unwrap(), signature);
+
+    let other = fs::read_to_string(fixture("prescription.xml")).unwrap().replace("Beispielkasse", "Kasse");
+    fs::write(desk.path("other.xml"), other).unwrap();
+    let refused = json(&desk.sign_with_key("other.xml", PIN, "k-1"));
+    assert_eq!(refused["error"]["reason"], "KEY_REUSED", "{refused}");
+    // A refusal leaves its key free.
+    assert_eq!(json(&desk.sign_with_key("other.xml", "99999999", "k-2"))["error"]["reason"], "PIN_WRONG");
+    let second = desk.sign_with_key("prescription.xml", PIN, "k-2");
+    assert_eq!(json(&second)["replayed"], false);
+    assert_eq!(desk.openssl_content(&["-cades"]), fs::read(fixture("prescription.xml")).unwrap());
+}
+
+#[test]
+fn the_audit_trail_is_exported_and_checked_without_the_service() {
+    let desk = Desk::with(&BOTH);
+    desk.sign("prescription.xml", PIN);
+    desk.sign("prescription.xml", "99999999");
+    let audit = |arguments: &[&str]| {
+        let config = desk.path("config.toml");
+        let mut audit = desk.client_command(&["audit"]);
+        audit.args(arguments.iter().map(|argument| argument.replace("CONFIG", config.to_str().unwrap())));
+        audit.current_dir(desk.path(".")).output().unwrap()
+    };
+    let text = |output: &std::process::Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let export = audit(&["export", "--config", "CONFIG"]);
+    fs::write(desk.path("export"), &export.stdout).unwrap();
+    let verified = audit(&["verify", "export", "--key", "audit.pub"]);
+    assert!(text(&verified).starts_with("in order: 2 records, 1 checkpoints"), "{verified:?}");
+    assert!(!text(&export).contains("X110400001"));
+
+    let refused = text(&audit(&["query", "--config", "CONFIG", "--outcome", "PIN_WRONG"]));
+    assert_eq!(refused.lines().count(), 1, "{refused}");
+    let patient = serde_json::from_str::<serde_json::Value>(&refused).unwrap();
+    let patient = patient["record"]["patient"].as_str().unwrap();
+    let of_patient = text(&audit(&["query", "--config", "CONFIG", "--patient", patient]));
+    assert_eq!(of_patient.lines().count(), 2, "{of_patient}");
+
+    desk.sign("prescription.xml", PIN);
+    let later = text(&audit(&["export", "--config", "CONFIG"]));
+    fs::write(desk.path("later"), &later).unwrap();
+    assert!(audit(&["verify", "later", "--key", "audit.pub", "--earlier", "export"]).status.success());
+    let backwards = audit(&["verify", "export", "--key", "audit.pub", "--earlier", "later"]);
+    assert!(!backwards.status.success(), "a cut was not found");
+    fs::write(desk.path("changed"), later.replace("PIN_WRONG", "OK")).unwrap();
+    let changed = audit(&["verify", "changed", "--key", "audit.pub"]);
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("record 2 was changed"), "{changed:?}");
+}

@@ -82,10 +82,18 @@ impl Desk {
 
     /// Signs a file of this desk with a PIN; the signature goes to `out.p7s`.
     pub(crate) fn sign(&self, file: &str, pin: &str) -> Output {
+        self.sign_with_key(file, pin, "")
+    }
+
+    /// The same with the caller's name for the document.
+    pub(crate) fn sign_with_key(&self, file: &str, pin: &str, key: &str) -> Output {
         let _ = fs::remove_file(self.path("out.p7s"));
         let mut sign = self.client_command(&["sign"]);
         sign.arg(self.path(file)).arg("--out").arg(self.path("out.p7s")).args(NO_CARD);
-        sign.args(["--json", "--pin-env", "TEST_PIN"]).env("TEST_PIN", pin).output().unwrap()
+        sign.args(["--json", "--idempotency-key", key, "--pin-env", "TEST_PIN"])
+            .env("TEST_PIN", pin)
+            .output()
+            .unwrap()
     }
 
     /// Verifies `out.p7s` with OpenSSL and answers the content.
@@ -119,6 +127,14 @@ impl Desk {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{program} {arguments:?}: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned() + &said
+    }
+
+    /// Kills the service as a power cut would, and starts it again.
+    pub(crate) fn kill_and_start(&mut self) {
+        let mut service = self.service.take().unwrap();
+        service.kill().unwrap();
+        service.wait().unwrap();
+        self.start();
     }
 
     fn start(&mut self) {
