@@ -132,6 +132,15 @@ fn replace(
         _ if what == Replace::TransportPin => return Err(Failure::NotInTransportState),
         _ => {}
     }
+    if card.pin_pad().modify && !secrets.is_file() {
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(
+            std::io::stderr(),
+            "Please enter the old PIN and twice the new one on the reader's pad."
+        );
+        card.change_pin_on_pad(application)?;
+        return show::done(out, &rules.label, "has its new value", common.json);
+    }
     let mut secrets = secrets.open()?;
     let old = match status {
         PinStatus::TransportPin => parse(&secrets.next("transport PIN")?, rules.transport, rules.transport)?,

@@ -65,12 +65,13 @@ fn readers() -> Result<Value, Failure> {
             CardPresence::Present => match readers.connect(&state.name) {
                 Err(error) => json!({ "failed": error.to_string() }),
                 Ok(connection) => {
-                    let atr = hex_of(connection.atr());
-                    json!({ "atr": atr, "content": content(Hpc::open(connection)) })
+                    let (atr, pad) = (hex_of(connection.atr()), connection.pin_pad());
+                    let pad = json!({ "verify": pad.verify, "modify": pad.modify });
+                    json!({ "atr": atr, "pin_pad": pad, "content": content(Hpc::open(connection)) })
                 }
             },
         };
-        rows.push(json!({ "reader": state.name, "pin_pad": state.protected_pin_entry, "card": card }));
+        rows.push(json!({ "reader": state.name, "card": card }));
     }
     Ok(Value::Array(rows))
 }

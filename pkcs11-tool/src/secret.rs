@@ -22,6 +22,11 @@ pub(crate) struct Secrets {
 }
 
 impl SecretSource {
+    /// Whether a file was named: then no PIN pad is asked.
+    pub(crate) fn is_file(&self) -> bool {
+        self.pin_file.is_some()
+    }
+
     /// Reads the file, if there is one.
     pub(crate) fn open(&self) -> Result<Secrets, Failure> {
         let Some(path) = &self.pin_file else { return Ok(Secrets { lines: None }) };

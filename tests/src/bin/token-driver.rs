@@ -8,6 +8,7 @@
 //! | `login TOKEN PIN`, `logout TOKEN` | `ok` |
 //! | `sign TOKEN LABEL HEX` | the signature over the digest, hex |
 //! | `rate TOKEN LABEL HEX COUNT` | nanoseconds that so many signatures took |
+//! | `event` | the number of the slot where a card came or went; waits for it |
 //! | `memory` | resident set of this process in KiB |
 //!
 //! TOKEN is the end of a token label. An error is answered with `error` and its PKCS#11 name.
@@ -56,6 +57,7 @@ fn answer(host: &mut Option<Host>, line: &str) -> Result<String> {
             host.session(token)?.login(UserType::User, Some(&AuthPin::new(pin.into())))?;
             Ok("ok".into())
         }
+        ["event"] => Ok(host.module.wait_for_slot_event()?.id().to_string()),
         ["logout", token] => {
             host.session(token)?.logout()?;
             Ok("ok".into())
