@@ -83,6 +83,7 @@ pub struct CardImage {
     profile: ProfileName,
     layout: &'static Layout,
     iccsn: String,
+    can: String,
     signatures_per_pin: u32,
     contents: Vec<Body>,
     keys: Vec<Option<PrivateKey>>,
@@ -122,6 +123,7 @@ impl CardImage {
         Ok(CardImage {
             profile: fixed.profile,
             iccsn: fixed.iccsn.clone(),
+            can: fixed.can.clone(),
             signatures_per_pin: fixed.signatures_per_pin,
             directory,
             layout,
@@ -156,6 +158,11 @@ impl CardImage {
     /// What is in the image: PIN states and counters, keys, files. Nothing secret.
     pub fn summary(&self) -> Summary {
         summary::summary(self)
+    }
+
+    /// The card access number.
+    pub(crate) fn can(&self) -> &str {
+        &self.can
     }
 
     pub(crate) fn layout(&self) -> &'static Layout {

@@ -12,12 +12,14 @@ mod channel;
 mod channels;
 mod environment;
 mod key_pair;
+mod pace;
 mod pin;
 mod pin_block;
 mod piv;
 mod random;
 mod record;
 mod record_life;
+mod secure;
 mod select;
 mod sign;
 mod status;
@@ -38,6 +40,12 @@ pub(crate) use status::Sw;
 struct Reply {
     data: Vec<u8>,
     status: Sw,
+}
+
+impl Reply {
+    fn into_parts(self) -> (Vec<u8>, Sw) {
+        (self.data, self.status)
+    }
 }
 
 impl From<Vec<u8>> for Reply {
@@ -65,8 +73,21 @@ pub struct Card {
     powered: bool,
     channels: Vec<Option<Channel>>,
     chain: Chain,
+    /// How the command that is being executed came; `None` for a plain one.
+    protection: Option<Protection>,
 }
 
+/// How a secured command came.
+#[derive(Debug)]
+struct Protection {
+    /// What the channel's keys were agreed on with, as access rules name it.
+    origin: String,
+    /// Whether it carried enciphered data.
+    enciphered: bool,
+}
+
+/// GENERAL AUTHENTICATE, the one command of the German cards that says when more of its kind follow.
+const GENERAL_AUTHENTICATE: u8 = 0x86;
 /// VERIFY, the one command that a password stays fresh after.
 const VERIFY: u8 = 0x20;
 
@@ -85,6 +106,7 @@ impl Card {
             powered: false,
             channels: Vec::new(),
             chain: Chain::default(),
+            protection: None,
         };
         card.reset();
         card.powered = false;
@@ -142,26 +164,32 @@ impl Card {
         if !self.powered {
             self.reset();
         }
-        let (mut data, status) = match self.execute(command) {
-            Ok(reply) => (reply.data, reply.status),
-            Err(status) => (Vec::new(), status),
+        let outcome = match self.secured_channel(command) {
+            Some(number) => self.execute_secured(number, command),
+            None => self.execute(command),
         };
+        let (mut data, status) = outcome.map_or_else(|status| (Vec::new(), status), Reply::into_parts);
         data.extend(status.0.to_be_bytes());
         data
     }
 
     fn execute(&mut self, bytes: &[u8]) -> Outcome {
-        if bytes.len() > self.command_limit() {
+        if bytes.len() > self.command_limit(0) {
             return Err(Sw::WRONG_LENGTH);
         }
         let command = Command::parse(bytes)?;
+        self.refuse_plain(command.channel())?;
+        self.dispatch(&command)
+    }
+
+    fn dispatch(&mut self, command: &Command<'_>) -> Outcome {
         match self.layout.dialect {
-            Dialect::Cos if command.chained => Err(Sw::UNKNOWN_CLASS),
+            Dialect::Cos if command.chained && command.ins != GENERAL_AUTHENTICATE => Err(Sw::UNKNOWN_CLASS),
             Dialect::Cos => {
                 let known = is_known(command.class, command.ins)?;
-                self.handle(known, &command)
+                self.handle(known, command)
             }
-            Dialect::Piv => self.execute_chained(&command, piv::handler),
+            Dialect::Piv => self.execute_chained(command, piv::handler),
         }
     }
 
@@ -178,8 +206,8 @@ impl Card {
         outcome
     }
 
-    /// The first limit in EF.ATR: plain command APDUs (gemSpec_COS N029.890).
-    fn command_limit(&self) -> usize {
+    /// A limit in EF.ATR: the first is for plain command APDUs, the third for secured ones (gemSpec_COS N029.890).
+    fn command_limit(&self, position: usize) -> usize {
         const EF_ATR: u16 = 0x2F01;
         let file = self.layout.files.iter().find(|file| file.folder == 0 && file.fid == EF_ATR);
         let Some(Body::Bytes(body)) = file.map(|file| self.image.body(file)) else {
@@ -188,8 +216,8 @@ impl Card {
         let limit = body.strip_prefix(&[0xE0]).and_then(|rest| {
             let (&length, rest) = rest.split_first()?;
             let limits = tlv::parse(rest.get(..usize::from(length))?)?;
-            let first = tlv::find(&limits, 0x02)?;
-            first.iter().try_fold(0usize, |n, &byte| n.checked_mul(256)?.checked_add(usize::from(byte)))
+            let limit = limits.iter().filter(|object| object.tag == 0x02).nth(position)?;
+            limit.value.iter().try_fold(0usize, |n, &byte| n.checked_mul(256)?.checked_add(usize::from(byte)))
         });
         limit.unwrap_or(DEFAULT_COMMAND_LIMIT)
     }
@@ -242,6 +270,7 @@ fn is_known(class: Class, ins: u8) -> Result<Handler, Sw> {
         0x46 => Some(Card::generate_asymmetric_key_pair),
         0x70 => Some(Card::manage_channel),
         0x84 => Some(Card::challenge),
+        GENERAL_AUTHENTICATE => Some(Card::general_authenticate),
         0x88 => Some(Card::internal_authenticate),
         0xA2 => Some(Card::search_record),
         0xA4 => Some(Card::select),

@@ -67,6 +67,6 @@ impl FromStr for ProfileName {
 pub enum Interface {
     /// Contacts.
     Contact,
-    /// Radio. Nothing but public files opens before PACE, which is not simulated yet.
+    /// Radio. Nothing but a few public files opens before PACE.
     Contactless,
 }

@@ -6,6 +6,7 @@ mod cli;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use card::pace::Can;
 use card::transport::{ReaderSpec, ReaderSpecError, Readers};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egk_reader::fhir::ProfileVersion;
@@ -54,6 +55,9 @@ struct Read {
     /// Version of the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage for --fhir and --fhir-xml
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     fhir_version: FhirVersion,
+    /// The number printed on the card (six digits), for a card that is read by radio
+    #[arg(long, value_name = "DIGITS")]
+    can: Option<Can>,
     /// Also read which generation the card is of, for two card commands more
     #[arg(long)]
     generation: bool,
@@ -124,7 +128,7 @@ fn main() -> ExitCode {
 
 fn read(options: &Read) -> Result<(), Failure> {
     let mut readers = Readers::open(std::slice::from_ref(&options.reader));
-    let found = select::read_first(&mut readers, options.generation)?;
+    let found = select::read_first(&mut readers, options.can.as_ref(), options.generation)?;
     let version = match options.fhir_version {
         FhirVersion::V1_2 => ProfileVersion::V1_2,
         FhirVersion::V1_3 => ProfileVersion::V1_3,

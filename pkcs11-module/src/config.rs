@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use card::pace::Can;
 use card::profile::Application;
 use card::transport::{ReaderSpec, ReaderSpecError};
 use serde::Deserialize;
@@ -36,6 +37,8 @@ const FILE_WORD: &str = "config";
 pub(crate) struct Config {
     /// Where to look for cards.
     pub(crate) readers: Vec<ReaderSpec>,
+    /// The number printed on the card, for readers that reach it by radio.
+    pub(crate) can: Option<Can>,
     /// How the qualified signature is offered.
     pub(crate) qes: Qes,
     /// Keys that are not shown: by label, purpose or kind.
@@ -179,6 +182,7 @@ impl Config {
         let cache = settings.cache_directory.or(cache_directory).filter(|_| settings.certificate_cache);
         Ok(Config {
             readers,
+            can: settings.can,
             qes,
             hide_keys: settings.hide_keys,
             pin_pad: settings.pin_pad,

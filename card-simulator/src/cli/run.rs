@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use card_simulator::server::{Address, Fault, PinPad, Plug, Slot, Speed, Typed};
-use card_simulator::{Card, CardImage};
+use card_simulator::{Card, CardImage, Interface};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -40,6 +40,9 @@ pub(crate) struct Run {
     /// for: digits, cancel, timeout. A change asks for the old PIN and twice for the new one.
     #[arg(long, value_name = "DIGITS,...", value_delimiter = ',')]
     pin_pad: Vec<Typed>,
+    /// Reach the cards by radio: other access rules, nothing private without PACE.
+    #[arg(long)]
+    contactless: bool,
     /// Answer data-returning commands that come without Le; real cards refuse them.
     #[arg(long)]
     lenient_le: bool,
@@ -108,7 +111,8 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
 type Output = Arc<Mutex<Box<dyn Write + Send>>>;
 
 fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Slot> {
-    let card = Card::new(CardImage::open(directory)?).lenient_le(arguments.lenient_le);
+    let interface = if arguments.contactless { Interface::Contactless } else { Interface::Contact };
+    let card = Card::new(CardImage::open(directory)?).over(interface).lenient_le(arguments.lenient_le);
     let slot = Slot::with(card);
     slot.set_speed(arguments.speed);
     if !arguments.pin_pad.is_empty() {

@@ -7,8 +7,8 @@ use crate::layout::{AccessRules, Condition, Operation};
 impl Card {
     /// Whether a command may touch an object now: `Ok` with the passwords its condition names, or 6982.
     ///
-    /// A command that no rule names is refused. Secure messaging and role authentications are not simulated
-    /// yet, so conditions on them never hold.
+    /// A command that no rule names is refused. Role authentications are not simulated yet, so conditions on them
+    /// never hold.
     pub(super) fn allowed(
         &self,
         channel: &Channel,
@@ -22,10 +22,15 @@ impl Card {
         let holds = condition.holds(&|atom| match atom {
             Condition::Password(reference) => self.is_satisfied(channel, folder, *reference),
             Condition::FreshPassword(reference) => self.is_fresh(channel, folder, *reference),
-            Condition::SecureMessaging(_)
-            | Condition::Role(_)
-            | Condition::EncipheredCommand
-            | Condition::EncipheredResponse => false,
+            Condition::SecureMessaging(origin) => {
+                self.protection.as_ref().is_some_and(|protection| protection.origin == *origin)
+            }
+            Condition::EncipheredCommand => {
+                self.protection.as_ref().is_some_and(|protection| protection.enciphered)
+            }
+            // Every answer with data but SELECT's leaves enciphered under secure messaging.
+            Condition::EncipheredResponse => self.protection.is_some(),
+            Condition::Role(_) => false,
             Condition::Always | Condition::All(_) | Condition::Any(_) => true,
         });
         if holds { Ok(condition.passwords()) } else { Err(Sw::SECURITY_STATUS) }

@@ -70,6 +70,15 @@ impl Expected {
         }
     }
 
+    /// Le as secure messaging carries it: one byte, or two.
+    pub(super) fn from_bytes(le: &[u8]) -> Option<Expected> {
+        match le {
+            [le] => Some(Expected::short(*le)),
+            [high, low] => Some(Expected::extended([*high, *low])),
+            _ => None,
+        }
+    }
+
     fn short(le: u8) -> Expected {
         if le == 0 { Expected::ShortWildcard } else { Expected::Exactly(usize::from(le)) }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::crypto::{Pace, SecureChannel};
 use crate::layout::{Algorithm, File, Folder, Key, Layout, Password};
 
 /// What one logical channel has selected and earned. Nothing of it is shared with other channels.
@@ -13,10 +14,33 @@ pub(super) struct Channel {
     pub(super) environment: u8,
     /// Keys chosen by MANAGE SECURITY ENVIRONMENT, one per purpose.
     pub(super) selected: Selected,
+    /// PACE between two of its commands.
+    pub(super) pace: Option<PaceRun>,
+    /// Secure messaging, once agreed on.
+    pub(super) secure: Option<Secure>,
     /// The password (by position) that the command directly before verified.
     pub(super) fresh: Option<usize>,
     /// Verified passwords (by position), each with the uses it has left; `None` is unlimited.
     verified: BTreeMap<usize, Option<u32>>,
+}
+
+/// PACE with the key that was chosen for it.
+pub(super) struct PaceRun {
+    pub(super) key: &'static Key,
+    pub(super) protocol: Pace,
+}
+
+impl std::fmt::Debug for PaceRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaceRun").field("key", &self.key.path).finish_non_exhaustive()
+    }
+}
+
+/// A secure channel, and what its keys were agreed on with, as access rules name it: `02`.
+#[derive(Debug)]
+pub(super) struct Secure {
+    pub(super) channel: SecureChannel,
+    pub(super) origin: String,
 }
 
 /// A chosen key with its algorithm, for each purpose.
@@ -34,6 +58,8 @@ impl Channel {
             file: None,
             environment: 1,
             selected: Selected::default(),
+            pace: None,
+            secure: None,
             fresh: None,
             verified: BTreeMap::new(),
         }
@@ -48,6 +74,13 @@ impl Channel {
         self.file = None;
         self.environment = 1;
         self.selected = Selected::default();
+    }
+
+    /// Secure messaging broke: its keys go, and whatever was earned.
+    pub(super) fn break_secure_messaging(&mut self) {
+        self.secure = None;
+        self.verified.clear();
+        self.fresh = None;
     }
 
     /// The security environment that governs objects of a folder.

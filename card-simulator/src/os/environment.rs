@@ -1,8 +1,10 @@
 //! MANAGE SECURITY ENVIRONMENT (gemSpec_COS 14.9.9; algorithm identifiers: 16.1).
 
 use super::apdu::Command;
+use super::channel::PaceRun;
 use super::{Card, Outcome, Sw};
-use crate::layout::{Algorithm, Key};
+use crate::crypto::{PACE_PROTOCOL, Pace};
+use crate::layout::{Algorithm, Key, KeyKind};
 use crate::tlv;
 
 /// SET for the card's own computations.
@@ -17,6 +19,8 @@ const SIGNATURE: u8 = 0xB6;
 const AUTHENTICATION: u8 = 0xA4;
 const CONFIDENTIALITY: u8 = 0xB8;
 
+/// A secret of PACE.
+const PACE_PASSWORD: u16 = 0x83;
 const KEY_REFERENCE: u16 = 0x84;
 const ALGORITHM: u16 = 0x80;
 
@@ -26,7 +30,7 @@ impl Card {
             RESTORE => self.restore_environment(command),
             SET => self.set_key(command),
             SET_EXTERNAL => Err(Sw::REFERENCE_NOT_FOUND),
-            SET_PACE => Err(Sw::NOT_SUPPORTED),
+            SET_PACE => self.choose_pace(command),
             _ => Err(Sw::WRONG_PARAMETERS),
         }
     }
@@ -47,6 +51,25 @@ impl Card {
         }
         channel.environment = number;
         channel.selected = Default::default();
+        Ok(Sw::OK.into())
+    }
+
+    /// Chooses the password for PACE: protocol and key reference (gemSpec_COS 14.9.9.4).
+    fn choose_pace(&mut self, command: &Command<'_>) -> Outcome {
+        if command.p2 != AUTHENTICATION {
+            return Err(Sw::WRONG_PARAMETERS);
+        }
+        let objects = tlv::parse(command.data).ok_or(Sw::WRONG_DATA)?;
+        let Some(&[reference]) = tlv::find(&objects, PACE_PASSWORD) else { return Err(Sw::WRONG_DATA) };
+        if tlv::find(&objects, ALGORITHM) != Some(&PACE_PROTOCOL) {
+            return Err(Sw::WRONG_DATA);
+        }
+        let layout = self.layout;
+        let folder = self.channel(command.channel())?.folder.id;
+        let key = layout.key(folder, reference).filter(|key| key.kind == KeyKind::Pace);
+        let key = key.ok_or(Sw::REFERENCE_NOT_FOUND)?;
+        let protocol = Pace::new(self.image.can().as_bytes());
+        self.channel_mut(command.channel())?.pace = Some(PaceRun { key, protocol });
         Ok(Sw::OK.into())
     }
 

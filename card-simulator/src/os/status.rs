@@ -11,6 +11,7 @@ impl Sw {
     pub(crate) const TRANSPORT_PIN: Sw = Sw(0x62C1);
     pub(crate) const EMPTY_PIN: Sw = Sw(0x62C7);
     pub(crate) const VERIFICATION_DISABLED: Sw = Sw(0x62D0);
+    pub(crate) const AUTHENTICATION_FAILED: Sw = Sw(0x6300);
     pub(crate) const KEY_INVALID: Sw = Sw(0x6400);
     pub(crate) const MEMORY_FAILURE: Sw = Sw(0x6581);
     pub(crate) const WRONG_LENGTH: Sw = Sw(0x6700);
@@ -22,6 +23,8 @@ impl Sw {
     pub(crate) const BLOCKED: Sw = Sw(0x6983);
     pub(crate) const CONDITIONS_OF_USE: Sw = Sw(0x6985);
     pub(crate) const NO_CURRENT_FILE: Sw = Sw(0x6986);
+    pub(crate) const SM_OBJECT_MISSING: Sw = Sw(0x6987);
+    pub(crate) const SM_OBJECT_WRONG: Sw = Sw(0x6988);
     pub(crate) const WRONG_DATA: Sw = Sw(0x6A80);
     pub(crate) const NOT_SUPPORTED: Sw = Sw(0x6A81);
     pub(crate) const FILE_NOT_FOUND: Sw = Sw(0x6A82);

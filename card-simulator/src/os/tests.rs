@@ -116,10 +116,28 @@ fn operations(kind: Kind) -> &'static [Operation] {
     }
 }
 
-/// Whether a condition holds with these passwords verified and no secure messaging.
-fn holds(condition: &Condition, verified: &[u8], disabled: &[u8]) -> bool {
+/// How commands reach the card: the interface, and the secure messaging of PACE with or without enciphered data.
+#[derive(Clone, Copy)]
+struct Way {
+    interface: Interface,
+    secured: bool,
+    enciphered: bool,
+}
+
+const CONTACTS: Way = Way { interface: Interface::Contact, secured: false, enciphered: false };
+const CONTACTLESS: [Way; 3] = [
+    Way { interface: Interface::Contactless, secured: false, enciphered: false },
+    Way { interface: Interface::Contactless, secured: true, enciphered: false },
+    Way { interface: Interface::Contactless, secured: true, enciphered: true },
+];
+
+/// Whether a condition holds with these passwords verified.
+fn holds(condition: &Condition, way: Way, verified: &[u8], disabled: &[u8]) -> bool {
     condition.holds(&|atom| match atom {
         Condition::Password(p) => verified.contains(p) || disabled.contains(p),
+        Condition::SecureMessaging(origin) => way.secured && origin == "02",
+        Condition::EncipheredCommand => way.enciphered,
+        Condition::EncipheredResponse => way.secured,
         _ => false,
     })
 }
@@ -131,14 +149,19 @@ fn card(profile: ProfileName) -> (tempfile::TempDir, Card) {
     (directory, card)
 }
 
-fn status(card: &mut Card, command: &[u8]) -> u16 {
-    let answer = card.transmit(command);
-    u16::from_be_bytes([answer[answer.len() - 2], answer[answer.len() - 1]])
+/// Sends a command that way; what secure messaging does with its bytes is tested elsewhere.
+fn status(card: &mut Card, way: Way, command: &[u8]) -> u16 {
+    let origin = "02".to_owned();
+    card.protection = way.secured.then_some(Protection { origin, enciphered: way.enciphered });
+    let outcome = Command::parse(command).and_then(|command| card.dispatch(&command));
+    card.protection = None;
+    outcome.map_or_else(|status| status, |reply| reply.status).0
 }
 
 /// Walks every object and every command that can be probed, with each set of verified passwords.
-fn walk(profile: ProfileName, passwords: &[&[u8]], disabled: &[u8], at_least: usize) {
-    let (_directory, mut card) = card(profile);
+fn walk(profile: ProfileName, way: Way, passwords: &[&[u8]], disabled: &[u8], at_least: usize) {
+    let (_directory, card) = card(profile);
+    let mut card = card.over(way.interface);
     let layout = card.layout;
     let probes = Cell::new(0);
     for (object, access) in objects(layout) {
@@ -149,15 +172,15 @@ fn walk(profile: ProfileName, passwords: &[&[u8]], disabled: &[u8], at_least: us
                     let digits = if *password == 0x0D { 0x34_56_78 } else { 0x12_34_56_u32 };
                     let [_, a, b, c] = digits.to_be_bytes();
                     let verify = [0x00, 0x20, 0x00, *password, 0x08, 0x26, a, b, c, 0xFF, 0xFF, 0xFF, 0xFF];
-                    assert_eq!(status(&mut card, &verify), 0x9000);
+                    assert_eq!(status(&mut card, way, &verify), 0x9000);
                 }
                 let aid = &layout.folder(object.folder).aid;
                 let select = [[0x00, 0xA4, 0x04, 0x0C, aid.len() as u8].as_slice(), aid].concat();
-                assert_eq!(status(&mut card, &select), 0x9000);
+                assert_eq!(status(&mut card, way, &select), 0x9000);
                 let Some(command) = probe(&object, operation) else { continue };
-                let condition = access.condition(Interface::Contact, true, 1, operation);
-                let allowed = condition.is_some_and(|condition| holds(condition, verified, disabled));
-                let answer = status(&mut card, &command);
+                let condition = access.condition(way.interface, true, 1, operation);
+                let allowed = condition.is_some_and(|condition| holds(condition, way, verified, disabled));
+                let answer = status(&mut card, way, &command);
                 assert_eq!(
                     answer != 0x6982,
                     allowed,
@@ -174,13 +197,26 @@ fn walk(profile: ProfileName, passwords: &[&[u8]], disabled: &[u8], at_least: us
 
 #[test]
 fn every_rule_of_the_hba_is_kept() {
-    walk(ProfileName::HbaG21, &[&[], &[0x01]], &[], 300);
+    walk(ProfileName::HbaG21, CONTACTS, &[&[], &[0x01]], &[], 300);
+}
+
+#[test]
+fn every_contactless_rule_of_both_german_cards_is_kept() {
+    for (profile, disabled, at_least) in
+        [(ProfileName::HbaG21, &[][..], 150), (ProfileName::EgkG21, &[0x03, 0x04], 150)]
+    {
+        for way in CONTACTLESS {
+            walk(profile, way, &[&[]], disabled, at_least);
+        }
+        walk(profile, CONTACTLESS[2], &[&[0x01]], disabled, at_least);
+    }
 }
 
 #[test]
 fn every_rule_of_the_insurance_card_is_kept() {
     walk(
         ProfileName::EgkG21,
+        CONTACTS,
         &[&[], &[0x01], &[0x02], &[0x0D], &[0x01, 0x02, 0x05, 0x0C]],
         &[0x03, 0x04],
         700,

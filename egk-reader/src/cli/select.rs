@@ -1,6 +1,8 @@
 //! Which reader is read: the first one that holds an eGK.
 
 use card::egk::EgkError;
+use card::pace::Can;
+use card::secure_messaging::SecureTransport;
 use card::transport::{CardPresence, Readers, TransportError};
 use egk_reader::{InsuranceRecord, ReadError};
 
@@ -15,7 +17,11 @@ pub(crate) struct Found {
 
 /// Tries the readers that hold a card, in their order. Other cards and failing readers are passed over; they decide
 /// the error only if no eGK turns up. An eGK with unusable data ends the search. The card's generation is read on demand.
-pub(crate) fn read_first(readers: &mut Readers, generation: bool) -> Result<Found, Failure> {
+pub(crate) fn read_first(
+    readers: &mut Readers,
+    can: Option<&Can>,
+    generation: bool,
+) -> Result<Found, Failure> {
     let states = readers.list()?;
     let mut failure = match states.as_slice() {
         [] => Failure::NoReader,
@@ -23,7 +29,7 @@ pub(crate) fn read_first(readers: &mut Readers, generation: bool) -> Result<Foun
         _ => Failure::NoCard,
     };
     for state in states.into_iter().filter(|state| state.card == CardPresence::Present) {
-        match read_one(readers, &state.name, generation) {
+        match read_one(readers, &state.name, can, generation) {
             Ok(record) => return Ok(Found { reader: state.name, record }),
             Err(error @ ReadError::Data(_)) => return Err(error.into()),
             Err(error @ ReadError::Card(EgkError::NotAnEgk)) => {
@@ -49,8 +55,16 @@ fn no_card(readers: &mut Readers, name: &str) -> Failure {
     }
 }
 
-fn read_one(readers: &mut Readers, name: &str, generation: bool) -> Result<InsuranceRecord, ReadError> {
+fn read_one(
+    readers: &mut Readers,
+    name: &str,
+    can: Option<&Can>,
+    generation: bool,
+) -> Result<InsuranceRecord, ReadError> {
     let mut card = readers.connect(name).map_err(EgkError::from)?;
+    if let Some(can) = can {
+        card = Box::new(SecureTransport::new(card, can.clone()));
+    }
     let mut record = egk_reader::read(card.as_mut())?;
     tracing::debug!(reader = name, commands = card.traffic().commands, "insurance data read");
     if generation {

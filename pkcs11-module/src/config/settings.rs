@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use card::pace::Can;
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
@@ -13,6 +14,7 @@ use crate::logging::Level;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     pub(super) readers: Vec<String>,
+    pub(super) can: Option<Can>,
     pub(super) qes: QesWord,
     pub(super) qes_batch: bool,
     pub(super) hide_keys: Vec<String>,
@@ -39,6 +41,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             readers: vec!["pcsc:".to_owned()],
+            can: None,
             qes: QesWord::Login,
             qes_batch: false,
             hide_keys: Vec::new(),
@@ -64,8 +67,9 @@ enum Form {
 }
 
 /// Every key that can be given as text: all.
-const KEYS: [(&str, Form); 11] = [
+const KEYS: [(&str, Form); 12] = [
     ("readers", Form::List),
+    ("can", Form::Text),
     ("qes", Form::Text),
     ("qes_batch", Form::Flag),
     ("hide_keys", Form::List),
@@ -185,6 +189,7 @@ mod tests {
             ("readers", "socket:/a, pcsc:"),
             ("certificate_cache", "off"),
             ("card_timeout", "5"),
+            ("can", "123123"),
         ];
         for (key, text) in texts {
             assert!(layers.replace(key, text, "test").unwrap());
@@ -194,14 +199,19 @@ mod tests {
         assert_eq!((settings.qes, settings.log_level), (QesWord::ContextOnly, Level::Debug));
         assert_eq!(settings.readers, ["socket:/a", "pcsc:"]);
         assert_eq!((settings.certificate_cache, settings.card_timeout), (false, 5));
+        assert_eq!(settings.can, Some("123123".parse().unwrap()));
     }
 
     #[test]
     fn a_text_that_is_no_value_is_named_with_its_origin() {
         let mut layers = Layers::default();
-        for (key, text) in
-            [("qes", "of"), ("qes_batch", "perhaps"), ("card_timeout", "soon"), ("card_timeout", "0")]
-        {
+        for (key, text) in [
+            ("qes", "of"),
+            ("qes_batch", "perhaps"),
+            ("card_timeout", "soon"),
+            ("card_timeout", "0"),
+            ("can", "12345"),
+        ] {
             let error = layers.replace(key, text, "HPC_PKCS11_X").unwrap_err().to_string();
             assert!(error.contains("HPC_PKCS11_X") && error.contains(text), "{error}");
         }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Mutex;
 
 use card::apdu::{Command, Response};
+use card::secure_messaging::SecureTransport;
 use card::transport::{HangUp, PinEntry, PinPad, ReaderState, Readers, Traffic, Transport, TransportError};
 
 use super::cache::CertificateCache;
@@ -44,7 +45,11 @@ impl CardSource {
     /// Each card gets a PC/SC context of its own: pcsclite serialises the calls of one context, so that a slow card
     /// would hold up all others and the questions about presence.
     pub(crate) fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
-        Ok(Box::new(Counted(readers(&self.config).connect(reader)?)))
+        let card = Counted(readers(&self.config).connect(reader)?);
+        Ok(match &self.config.can {
+            Some(can) => Box::new(SecureTransport::new(card, can.clone())),
+            None => Box::new(card),
+        })
     }
 }
 
