@@ -17,12 +17,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Starts both on a display number that the server chooses.
+    /// Starts both on a display number that the server chooses. It must not reset itself, as it does when its last
+    /// client leaves: whoever looks for the manager may come and go before the manager is there, and the reset ends it.
     pub fn start(desk: &Desk) -> Screen {
         let number = desk.path("display");
         let told = File::create(&number).expect("the directory is writable");
         let mut server = Command::new("Xvfb");
-        server.args(["-displayfd", "3", "-screen", "0", "1000x700x24", "-nolisten", "tcp"]);
+        server.args(["-displayfd", "3", "-noreset", "-screen", "0", "1000x700x24", "-nolisten", "tcp"]);
         let told = FdMapping { parent_fd: told.into(), child_fd: 3 };
         let server = quiet(server.fd_mappings(vec![told]).expect("one descriptor"));
         let display = until_some("the X server listens", || {
