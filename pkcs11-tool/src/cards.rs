@@ -22,6 +22,15 @@ pub(crate) fn readers() -> Result<(Readers, Vec<ReaderState>), Failure> {
     if states.is_empty() { Err(Failure::NoReader) } else { Ok((readers, states)) }
 }
 
+/// The same cards as [`all`], with the states of their PINs.
+pub(crate) fn all_with_pins(common: &Common) -> Result<Vec<Found>, Failure> {
+    let mut found = all(common)?;
+    for Found { card, .. } in &mut found {
+        ask_pins(card)?;
+    }
+    Ok(found)
+}
+
 /// All health professional cards that the arguments do not exclude. A card that fails is told only if there is no other.
 pub(crate) fn all(common: &Common) -> Result<Vec<Found>, Failure> {
     let (mut readers, states) = readers()?;
@@ -62,7 +71,5 @@ pub(crate) fn ask_pins(card: &mut Hpc) -> Result<(), CardError> {
 }
 
 fn open(readers: &mut Readers, name: &str) -> Result<Hpc, Failure> {
-    let mut card = Hpc::open(readers.connect(name)?)?;
-    ask_pins(&mut card)?;
-    Ok(card)
+    Ok(Hpc::open(readers.connect(name)?)?)
 }

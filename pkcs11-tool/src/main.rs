@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use failure::Failure;
-use pins::{Activate, Change, Unblock};
+use pins::{Old, Replace, Unblock};
 use trial::TestSign;
 
 /// Looks after health professional cards and the PKCS#11 module for them.
@@ -81,9 +81,9 @@ enum PinCommand {
     /// Ask the card how many tries each PIN has left
     Status,
     /// Replace a PIN by another
-    Change(Change),
+    Change(Replace),
     /// Replace the PIN a new card came with by one of your own
-    Activate(Activate),
+    Activate(Replace),
     /// Give a blocked PIN its tries back by the PUK
     Unblock(Unblock),
 }
@@ -105,10 +105,12 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     let common = &arguments.common;
     match &arguments.command {
-        Command::List => show::cards(out, &cards::all(common)?, common.json),
+        Command::List => show::cards(out, &cards::all_with_pins(common)?, common.json),
         Command::Pin(PinCommand::Status) => pins::status(common, out),
-        Command::Pin(PinCommand::Change(change)) => pins::change(change, common, out),
-        Command::Pin(PinCommand::Activate(activate)) => pins::activate(activate, common, out),
+        Command::Pin(PinCommand::Change(change)) => pins::replace(change, Old::Pin, common, out),
+        Command::Pin(PinCommand::Activate(activate)) => {
+            pins::replace(activate, Old::TransportPin, common, out)
+        }
         Command::Pin(PinCommand::Unblock(unblock)) => pins::unblock(unblock, common, out),
         Command::TestSign(test) => trial::run(test, common, out),
         Command::Report => report::print(out, common),

@@ -41,21 +41,9 @@ impl PinName {
     }
 }
 
-/// Arguments of `pin change`.
+/// Arguments of `pin change` and of `pin activate`.
 #[derive(Args)]
-pub(crate) struct Change {
-    /// Which PIN
-    pin: PinName,
-    /// Go on although a wrong entry would block the PIN
-    #[arg(long)]
-    last_try: bool,
-    #[command(flatten)]
-    secrets: SecretSource,
-}
-
-/// Arguments of `pin activate`.
-#[derive(Args)]
-pub(crate) struct Activate {
+pub(crate) struct Replace {
     /// Which PIN
     pin: PinName,
     /// Go on although a wrong entry would block the PIN
@@ -79,17 +67,7 @@ pub(crate) struct Unblock {
 
 /// Asks each card for the state of its PINs; costs no try.
 pub(crate) fn status(common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
-    show::pins(out, &cards::all(common)?, common.json)
-}
-
-/// Replaces a PIN by another.
-pub(crate) fn change(change: &Change, common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
-    replace(change.pin, change.last_try, &change.secrets, common, out, Replace::Pin)
-}
-
-/// Replaces a transport PIN.
-pub(crate) fn activate(activate: &Activate, common: &Common, out: &mut dyn Write) -> Result<(), Failure> {
-    replace(activate.pin, activate.last_try, &activate.secrets, common, out, Replace::TransportPin)
+    show::pins(out, &cards::all_with_pins(common)?, common.json)
 }
 
 /// Uses the PUK.
@@ -107,29 +85,32 @@ pub(crate) fn unblock(unblock: &Unblock, common: &Common, out: &mut dyn Write) -
     show::done(out, &rules.label, "is unblocked", common.json)
 }
 
+/// What is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Replace {
+pub(crate) enum Old {
+    /// Any PIN.
     Pin,
+    /// Only the PIN a card was shipped with.
     TransportPin,
 }
 
-fn replace(
-    pin: PinName,
-    last_try: bool,
-    secrets: &SecretSource,
+/// Replaces a PIN by another.
+pub(crate) fn replace(
+    replace: &Replace,
+    old: Old,
     common: &Common,
     out: &mut dyn Write,
-    what: Replace,
 ) -> Result<(), Failure> {
+    let Replace { pin, last_try, secrets } = replace;
     let Found { mut card, .. } = cards::only(common)?;
     let application = pin.application();
     let rules = rules(&card, application)?;
     let status = card.ask_pin_status(application)?;
     match status {
         PinStatus::Blocked => return Err(card::hpc::CardError::PinBlocked.into()),
-        PinStatus::NotVerified { tries: 1 } if !last_try => return Err(Failure::LastTry),
+        PinStatus::NotVerified { tries: 1 } if !*last_try => return Err(Failure::LastTry),
         PinStatus::TransportPin => {}
-        _ if what == Replace::TransportPin => return Err(Failure::NotInTransportState),
+        _ if old == Old::TransportPin => return Err(Failure::NotInTransportState),
         _ => {}
     }
     if card.pin_pad().modify && !secrets.is_file() {
@@ -142,12 +123,12 @@ fn replace(
         return show::done(out, &rules.label, "has its new value", common.json);
     }
     let mut secrets = secrets.open()?;
-    let old = match status {
+    let present = match status {
         PinStatus::TransportPin => parse(&secrets.next("transport PIN")?, rules.transport, rules.transport)?,
         _ => parse(&secrets.next("present PIN")?, rules.min, rules.max)?,
     };
     let new = parse(&secrets.next_new("new PIN")?, rules.min, rules.max)?;
-    card.change_pin(application, &old, &new)?;
+    card.change_pin(application, &present, &new)?;
     show::done(out, &rules.label, "has its new value", common.json)
 }
 
