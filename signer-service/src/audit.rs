@@ -2,41 +2,36 @@
 //!
 //! Records name cards by certificate, documents by hash, patients by a keyed pseudonym; no PIN, no card number
 //! (gemSpec_Kon, TIP1-A_4710). Each carries a hash over itself and the one before ([`record`]); checkpoints sign the
-//! newest hash ([`checkpoint`]); an export is checked without the service ([`export`]). The statements use what SQLite
-//! and PostgreSQL have in common, and are checked at run time: a build needs no database.
+//! newest hash ([`checkpoint`]); an export is checked without the service ([`export`]). Nodes that share a database have a
+//! chain each.
 
 pub mod checkpoint;
+mod claims;
 pub mod command;
 pub mod export;
 pub mod pseudonym;
 pub mod record;
 pub mod results;
 
-use std::{os::unix::fs::OpenOptionsExt, path::Path};
+use std::path::Path;
 
-use sqlx::{
-    ConnectOptions, Row, SqlSafeStr, SqliteConnection, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
-};
+use sqlx::{Any, AnyConnection, Row, Transaction, any::AnyRow};
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use checkpoint::{Checkpoint, CheckpointKey, CheckpointVerifier};
+pub use claims::Claim;
 pub use export::Line;
 pub use record::Record;
 
-use crate::certificate::Certificate;
+use crate::{
+    certificate::Certificate,
+    database::{Database, DatabaseError, Location},
+};
 
-/// The tables, brought up to date when the trail is opened: number, description, statements. Written out here because
-/// sqlx's macro for it would build sqlx and SQLite a second time, for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
-    (1, "audit", include_str!("../migrations/0001_audit.sql")),
-    (2, "chain", include_str!("../migrations/0002_chain.sql")),
-];
-
-const INSERT: &str = "INSERT INTO audit (sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const INSERT: &str = "INSERT INTO audit (node, sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
+     certificate_serial, document_sha256, remark, patient, hash) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const COLUMNS: &str = "sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
      certificate_serial, document_sha256, remark, patient, hash";
 /// Records between two checkpoints that the service writes on its own.
@@ -45,8 +40,11 @@ const CHECKPOINT_EVERY: u64 = 100;
 /// An open audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditTrail {
-    pool: SqlitePool,
+    database: Database,
     key: CheckpointKey,
+    /// Whose chain this is.
+    node: String,
+    at_work: claims::AtWork,
 }
 
 /// What is recorded of one attempt.
@@ -73,30 +71,9 @@ pub struct Entry {
 /// Why the trail cannot be opened or written.
 #[derive(Debug, Error)]
 pub enum AuditError {
-    /// The file cannot be created.
-    #[error("audit.database: {path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is no database, or a broken one.
-    #[error("audit.database: {path}: expected an SQLite database: {source}")]
-    NotADatabase {
-        /// The file.
-        path: String,
-        /// What SQLite says.
-        source: sqlx::Error,
-    },
-    /// The tables cannot be brought up to date.
-    #[error("audit.database: {path}: expected tables of this version or an earlier one: {source}")]
-    Migration {
-        /// The file.
-        path: String,
-        /// What does not fit.
-        source: sqlx::migrate::MigrateError,
-    },
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] DatabaseError),
     /// The database failed.
     #[error("audit database: {0}")]
     Database(#[from] sqlx::Error),
@@ -134,21 +111,16 @@ impl Entry {
 }
 
 impl AuditTrail {
-    /// Opens or creates the SQLite database and brings its tables up to date.
+    /// Opens or creates the database and brings its tables up to date.
     ///
     /// # Errors
-    /// The file or the database, tables made by a later version, or the key for checkpoints.
-    pub async fn open(path: &Path, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
-        let name = || path.display().to_string();
+    /// The database, tables made by a later version, or the key for checkpoints.
+    pub async fn open(location: &Location, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
         let key = CheckpointKey::open(checkpoint_key)?;
-        create_private(path).map_err(|source| AuditError::File { path: name(), source })?;
-        // One connection: SQLite has one writer, and a record relies on nobody writing between it and the one before.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options(path)).await;
-        let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
-        let migrated = migrator().run(&pool).await;
-        migrated.map_err(|source| AuditError::Migration { path: name(), source })?;
-        let trail = AuditTrail { pool, key };
-        trail.chain_old_records().await?;
+        let trail = AuditTrail::new(Database::open(location).await?, key);
+        if !trail.database.is_shared() {
+            trail.adopt_old_records().await?;
+        }
         Ok(trail)
     }
 
@@ -156,28 +128,17 @@ impl AuditTrail {
     ///
     /// # Errors
     /// The database, or the key for checkpoints.
-    pub async fn open_to_read(path: &Path, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
-        let name = || path.display().to_string();
+    pub async fn open_to_read(location: &Location, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
         std::fs::metadata(checkpoint_key).map_err(|source| checkpoint::KeyError::File {
             path: checkpoint_key.display().to_string(),
             source,
         })?;
         let key = CheckpointKey::open(checkpoint_key)?;
-        let pool =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options(path).read_only(true)).await;
-        let pool = pool.map_err(|source| AuditError::NotADatabase { path: name(), source })?;
-        Ok(AuditTrail { pool, key })
+        Ok(AuditTrail::new(Database::open_to_read(location).await?, key))
     }
 
-    /// Could the database be there? Looks only.
-    ///
-    /// # Errors
-    /// Its folder does not exist.
-    pub fn check(path: &Path) -> Result<(), AuditError> {
-        let folder = path.parent().unwrap_or(path);
-        std::fs::read_dir(folder)
-            .map(|_| ())
-            .map_err(|source| AuditError::File { path: path.display().to_string(), source })
+    fn new(database: Database, key: CheckpointKey) -> AuditTrail {
+        AuditTrail { database, node: key.name(), key, at_work: claims::AtWork::default() }
     }
 
     /// Writes one record and answers its number. When this returns, the record is on the disk.
@@ -185,22 +146,24 @@ impl AuditTrail {
     /// # Errors
     /// The database; then nothing was written.
     pub async fn record(&self, entry: &Entry, at: OffsetDateTime) -> Result<u64, AuditError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.database.pool.begin().await?;
         let sequence = self.append(&mut transaction, entry, at).await?;
         transaction.commit().await?;
         Ok(sequence)
     }
 
-    /// All records and checkpoints in order, and a fresh checkpoint over the last record.
+    /// All records and checkpoints of this node in order, and a fresh checkpoint over the last record.
     ///
     /// # Errors
     /// The database.
     pub async fn lines(&self, at: OffsetDateTime) -> Result<Vec<Line>, AuditError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM audit ORDER BY sequence")));
-        let rows = rows.fetch_all(&self.pool).await?;
-        let checkpoints =
-            sqlx::query("SELECT sequence, hash, made_at, signature FROM audit_checkpoint ORDER BY sequence");
-        let checkpoints = checkpoints.fetch_all(&self.pool).await?;
+        let rows = format!("SELECT {COLUMNS} FROM audit WHERE node = $1 ORDER BY sequence");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).bind(&self.node);
+        let rows = rows.fetch_all(&self.database.pool).await?;
+        let checkpoints = "SELECT sequence, hash, made_at, signature FROM audit_checkpoint WHERE node = $1 \
+             ORDER BY sequence";
+        let checkpoints = sqlx::query(checkpoints).bind(&self.node);
+        let checkpoints = checkpoints.fetch_all(&self.database.pool).await?;
         let mut checkpoints = checkpoints.iter().map(checkpoint_of).peekable();
         let mut lines = Vec::new();
         let mut last = None;
@@ -224,11 +187,14 @@ impl AuditTrail {
 
     async fn append(
         &self,
-        connection: &mut SqliteConnection,
+        transaction: &mut Transaction<'static, Any>,
         entry: &Entry,
         at: OffsetDateTime,
     ) -> Result<u64, AuditError> {
-        let (newest, previous) = newest(connection).await?;
+        if self.database.is_shared() {
+            self.wait_for_turn(transaction).await?;
+        }
+        let (newest, previous) = self.newest(transaction).await?;
         let mut record = Record {
             sequence: newest + 1,
             recorded_at: at.format(&Rfc3339)?,
@@ -244,6 +210,7 @@ impl AuditTrail {
         };
         record.hash = record.hash_after(&previous);
         sqlx::query(INSERT)
+            .bind(&self.node)
             .bind(signed(record.sequence))
             .bind(&record.recorded_at)
             .bind(&record.request_id)
@@ -255,25 +222,26 @@ impl AuditTrail {
             .bind(&record.remark)
             .bind(&record.patient)
             .bind(&record.hash)
-            .execute(&mut *connection)
+            .execute(&mut **transaction)
             .await?;
         if record.sequence.is_multiple_of(CHECKPOINT_EVERY) {
-            self.add_checkpoint(connection, record.sequence, &record.hash, record.recorded_at).await?;
+            self.add_checkpoint(transaction, record.sequence, &record.hash, record.recorded_at).await?;
         }
         Ok(record.sequence)
     }
 
     async fn add_checkpoint(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut AnyConnection,
         sequence: u64,
         hash: &str,
         at: String,
     ) -> Result<(), AuditError> {
         let checkpoint = self.key.sign(sequence, hash, at);
         sqlx::query(
-            "INSERT INTO audit_checkpoint (sequence, hash, made_at, signature) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO audit_checkpoint (node, sequence, hash, made_at, signature) VALUES ($1, $2, $3, $4, $5)",
         )
+        .bind(&self.node)
         .bind(signed(checkpoint.sequence))
         .bind(&checkpoint.hash)
         .bind(&checkpoint.made_at)
@@ -283,17 +251,23 @@ impl AuditTrail {
         Ok(())
     }
 
-    /// Gives the records of versions without hashes theirs.
-    async fn chain_old_records(&self) -> Result<(), AuditError> {
-        let mut transaction = self.pool.begin().await?;
+    /// Gives the records of versions without names of nodes this one, and those of versions without hashes theirs.
+    async fn adopt_old_records(&self) -> Result<(), AuditError> {
+        let mut transaction = self.database.pool.begin().await?;
+        for table in ["audit", "audit_checkpoint"] {
+            let statement = format!("UPDATE {table} SET node = $1 WHERE node = ''");
+            let adopted = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(&self.node);
+            adopted.execute(&mut *transaction).await?;
+        }
         let statement = format!("SELECT {COLUMNS} FROM audit WHERE hash IS NULL ORDER BY sequence");
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut *transaction).await?;
         let mut previous = record::BEGINNING.to_owned();
         for row in &rows {
             let record = record_of(row)?;
             previous = record.hash_after(&previous);
-            sqlx::query("UPDATE audit SET hash = $1 WHERE sequence = $2")
+            sqlx::query("UPDATE audit SET hash = $1 WHERE node = $2 AND sequence = $3")
                 .bind(&previous)
+                .bind(&self.node)
                 .bind(signed(record.sequence))
                 .execute(&mut *transaction)
                 .await?;
@@ -301,30 +275,29 @@ impl AuditTrail {
         Ok(transaction.commit().await?)
     }
 
+    /// Number and hash of the newest record.
+    async fn newest(&self, connection: &mut AnyConnection) -> Result<(u64, String), AuditError> {
+        let statement = "SELECT sequence, hash FROM audit WHERE node = $1 ORDER BY sequence DESC LIMIT 1";
+        let row = sqlx::query(statement).bind(&self.node).fetch_optional(connection).await?;
+        let Some(row) = row else { return Ok((0, record::BEGINNING.to_owned())) };
+        Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?))
+    }
+
+    /// Nobody else writes into this chain until the transaction ends.
+    async fn wait_for_turn(&self, connection: &mut AnyConnection) -> Result<(), AuditError> {
+        let lock =
+            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(claims::lock_number(&self.node));
+        lock.execute(connection).await?;
+        Ok(())
+    }
+
     /// Waits for running writes and closes the database.
     pub async fn close(self) {
-        self.pool.close().await;
+        self.database.close().await;
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // A record that was acknowledged survives a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .disable_statement_logging()
-}
-
-/// Number and hash of the newest record.
-async fn newest(connection: &mut SqliteConnection) -> Result<(u64, String), AuditError> {
-    let statement = "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1";
-    let row = sqlx::query(statement).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok((0, record::BEGINNING.to_owned())) };
-    Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?))
-}
-
-fn record_of(row: &SqliteRow) -> Result<Record, sqlx::Error> {
+fn record_of(row: &AnyRow) -> Result<Record, sqlx::Error> {
     Ok(Record {
         sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
         recorded_at: row.try_get(1)?,
@@ -340,7 +313,7 @@ fn record_of(row: &SqliteRow) -> Result<Record, sqlx::Error> {
     })
 }
 
-fn checkpoint_of(row: &SqliteRow) -> Result<Checkpoint, sqlx::Error> {
+fn checkpoint_of(row: &AnyRow) -> Result<Checkpoint, sqlx::Error> {
     Ok(Checkpoint {
         sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
         hash: row.try_get(1)?,
@@ -353,26 +326,14 @@ fn signed(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
-/// Creates an empty file that only its owner can read; an existing one stays as it is.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
-}
-
-fn migrator() -> Migrator {
-    let migration = |(number, description, statements): (i64, &'static str, &'static str)| {
-        Migration::new(number, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
-    };
-    Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
     use super::*;
 
     async fn open(path: &Path) -> Result<AuditTrail, AuditError> {
-        AuditTrail::open(path, &path.with_extension("key")).await
+        AuditTrail::open(&path.to_owned().into(), &path.with_extension("key")).await
     }
 
     fn entry(outcome: &str) -> Entry {
@@ -397,7 +358,7 @@ mod tests {
         assert_eq!(trail.record(&entry("PIN_WRONG"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 2);
         let row = sqlx::query("SELECT recorded_at, outcome, document_sha256 FROM audit WHERE sequence = $1")
             .bind(1i64)
-            .fetch_one(&trail.pool)
+            .fetch_one(&trail.database.pool)
             .await
             .unwrap();
         assert_eq!(row.get::<String, _>(0), "1970-01-01T00:00:00Z");
@@ -437,7 +398,7 @@ mod tests {
     async fn a_trail_that_cannot_be_written_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let trail = open(&folder.path().join("audit.db")).await.unwrap();
-        sqlx::query("DROP TABLE audit").execute(&trail.pool).await.unwrap();
+        sqlx::query("DROP TABLE audit").execute(&trail.database.pool).await.unwrap();
         let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
         assert!(matches!(error, AuditError::Database(_)), "{error}");
     }
@@ -452,13 +413,13 @@ mod tests {
             "CREATE TABLE used (page INTEGER REFERENCES disk (page) DEFERRABLE INITIALLY DEFERRED)",
             "CREATE TRIGGER fill AFTER INSERT ON audit BEGIN INSERT INTO used VALUES (1); END",
         ] {
-            sqlx::query(statement).execute(&trail.pool).await.unwrap();
+            sqlx::query(statement).execute(&trail.database.pool).await.unwrap();
         }
         for _ in 0..2 {
             let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
             assert!(matches!(error, AuditError::Database(_)), "{error}");
         }
-        sqlx::query("INSERT INTO disk VALUES (1)").execute(&trail.pool).await.unwrap();
+        sqlx::query("INSERT INTO disk VALUES (1)").execute(&trail.database.pool).await.unwrap();
         assert_eq!(trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 1);
     }
 
@@ -475,9 +436,10 @@ mod tests {
     #[tokio::test]
     async fn a_missing_folder_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = AuditTrail::open(Path::new("/nowhere/audit.db"), &folder.path().join("audit.key"))
-            .await
-            .unwrap_err();
+        let error =
+            AuditTrail::open(&PathBuf::from("/nowhere/audit.db").into(), &folder.path().join("audit.key"))
+                .await
+                .unwrap_err();
         assert!(error.to_string().contains("/nowhere/audit.db"), "{error}");
     }
 
@@ -492,17 +454,18 @@ mod tests {
         let path = folder.path().join("audit.db");
         let trail = open(&path).await.unwrap();
         // A hundred times waiting for the disk would show nothing.
-        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.pool).await.unwrap();
+        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.database.pool).await.unwrap();
         for _ in 0..CHECKPOINT_EVERY + 3 {
             trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
         }
         let key = CheckpointVerifier::open(&path.with_extension("pub")).unwrap();
         let verified = export::verify(exported(&trail).await.as_bytes(), &key, None).unwrap();
         assert_eq!((verified.records, verified.checkpoints), (CHECKPOINT_EVERY + 3, 2));
-        let reader = AuditTrail::open_to_read(&path, &path.with_extension("key")).await.unwrap();
+        let reader =
+            AuditTrail::open_to_read(&path.clone().into(), &path.with_extension("key")).await.unwrap();
         assert!(reader.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.is_err());
         sqlx::query("UPDATE audit SET outcome = 'PIN_WRONG' WHERE sequence = 7")
-            .execute(&trail.pool)
+            .execute(&trail.database.pool)
             .await
             .unwrap();
         let fault = export::verify(exported(&reader).await.as_bytes(), &key, None).unwrap_err();
@@ -510,7 +473,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_of_the_first_version_get_their_hashes() {
+    async fn rows_of_earlier_versions_get_their_node_and_their_hashes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.db");
         let trail = open(&path).await.unwrap();
@@ -518,7 +481,7 @@ mod tests {
             trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
         }
         let before = exported(&trail).await;
-        sqlx::query("UPDATE audit SET hash = NULL").execute(&trail.pool).await.unwrap();
+        sqlx::query("UPDATE audit SET hash = NULL, node = ''").execute(&trail.database.pool).await.unwrap();
         trail.close().await;
         let trail = open(&path).await.unwrap();
         let records = |text: &str| -> Vec<String> {

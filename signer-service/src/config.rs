@@ -14,7 +14,7 @@ use card::transport::ReaderSpec;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use thiserror::Error;
 
-use crate::prescription::Rule;
+use crate::{database::Location, prescription::Rule};
 
 /// The commented default configuration.
 pub const DEFAULT_TEXT: &str = include_str!("config.default.toml");
@@ -201,8 +201,8 @@ pub struct Limits {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
-    /// Path of the SQLite database.
-    pub database: PathBuf,
+    /// The database.
+    pub database: Location,
     /// Private key that signs checkpoints, PEM; made if it is not there, with the public key beside it.
     pub checkpoint_key: PathBuf,
     /// Key for the names of patients; made if it is not there.
@@ -296,7 +296,8 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let audit = &mut self.audit;
-        let audit = [&mut audit.database, &mut audit.checkpoint_key, &mut audit.pseudonym_key];
+        audit.database.resolve(folder);
+        let audit = [&mut audit.checkpoint_key, &mut audit.pseudonym_key];
         let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit);
         for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
@@ -368,7 +369,7 @@ impl Default for Limits {
 impl Default for Audit {
     fn default() -> Self {
         Audit {
-            database: "audit.db".into(),
+            database: PathBuf::from("audit.db").into(),
             checkpoint_key: "audit.key".into(),
             pseudonym_key: "pseudonyms.key".into(),
         }

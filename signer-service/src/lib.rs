@@ -21,6 +21,7 @@ pub mod certificate;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod database;
 pub mod german_time;
 pub mod insurance;
 pub mod listen;

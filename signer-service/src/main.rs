@@ -62,7 +62,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
         server::serve(config, args.insecure_development).await?;
         return Ok(None);
     }
-    let found = server::check(config)?;
+    let found = server::check(config).await?;
     let socket = found.socket.display();
     Ok(Some(format!(
         "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}",

@@ -15,10 +15,11 @@ use tonic::transport::server::Router;
 use crate::{
     audit::{AuditError, AuditTrail, pseudonym::PseudonymKey},
     config::Config,
+    database::{Database, DatabaseError},
     insurance::InsuranceReaders,
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
-    service::{KeysAtWork, Signer, State},
+    service::{Signer, State},
     token::{Module, TokenError},
     trust::{self, TrustError},
 };
@@ -41,6 +42,9 @@ pub enum ServerError {
     /// The audit trail.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The key for names of patients.
     #[error("audit.pseudonym_key: {0}")]
     Pseudonyms(#[source] std::io::Error),
@@ -86,9 +90,9 @@ pub struct Checked {
 ///
 /// # Errors
 /// The first part that cannot be used.
-pub fn check(config: Config) -> Result<Checked, ServerError> {
+pub async fn check(config: Config) -> Result<Checked, ServerError> {
     trust::load(&config.trust)?;
-    AuditTrail::check(&config.audit.database)?;
+    Database::check(&config.audit.database).await?;
     let module = Module::load(&config.pkcs11.module)?;
     let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
     let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix };
@@ -166,7 +170,6 @@ async fn load(config: Config) -> Result<State, ServerError> {
         ocsp: OcspClient::new(&config.ocsp),
         audit: AuditTrail::open(&config.audit.database, &config.audit.checkpoint_key).await?,
         pseudonyms: PseudonymKey::open(&config.audit.pseudonym_key).map_err(ServerError::Pseudonyms)?,
-        keys: KeysAtWork::default(),
         config,
     })
 }

@@ -25,7 +25,6 @@ use tokio::sync::RwLock;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tracing::Instrument;
 
-pub use once::KeysAtWork;
 pub use refusal::Refusal;
 
 use caller::{Caller, Presence};
@@ -52,8 +51,6 @@ pub struct State {
     pub audit: AuditTrail,
     /// Names for patients in it.
     pub pseudonyms: PseudonymKey,
-    /// Idempotency keys of calls at work.
-    pub keys: KeysAtWork,
     /// The configuration.
     pub config: Config,
 }

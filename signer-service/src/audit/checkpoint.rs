@@ -9,6 +9,7 @@ use p384::{
     pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding},
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 const DOMAIN: &str = "HPC Signer audit checkpoint v1";
@@ -72,6 +73,13 @@ impl CheckpointKey {
         let text = read(path)?;
         let key = SecretKey::from_pkcs8_pem(&zeroize::Zeroizing::new(text));
         key.map(|key| CheckpointKey(key.into())).map_err(|_| content(path))
+    }
+
+    /// A name for the chain of its node: the first half of the SHA-256 of the public key (X9.62 4.3.6, uncompressed).
+    pub fn name(&self) -> String {
+        let public = self.0.verifying_key().to_sec1_point(false);
+        let hash: [u8; 32] = Sha256::digest(public.as_bytes()).into();
+        hex::encode(hash.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
     /// Signs that a record has this hash.

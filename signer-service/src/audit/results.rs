@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sqlx::Row;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{AuditError, AuditTrail, Entry};
+use super::{AuditError, AuditTrail, Claim, Entry};
 
 /// How long answers are kept: longer than anybody repeats a call.
 const KEPT: Duration = Duration::days(30);
@@ -27,24 +27,24 @@ pub enum Taken {
 }
 
 impl AuditTrail {
-    /// Takes a key for a document.
+    /// Takes a claimed key for a document.
     ///
     /// # Errors
     /// The database.
     pub async fn take_key(
         &self,
-        key: &str,
+        claim: &mut Claim,
         document_sha256: &[u8; 32],
         now: OffsetDateTime,
     ) -> Result<Taken, AuditError> {
         let document = hex::encode(document_sha256);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.database.pool.begin().await?;
         sqlx::query("DELETE FROM result WHERE begun_at < $1")
             .bind((now - KEPT).format(&Rfc3339)?)
             .execute(&mut *transaction)
             .await?;
         let row = sqlx::query("SELECT document_sha256, answer FROM result WHERE idempotency_key = $1")
-            .bind(key)
+            .bind(&claim.key)
             .fetch_optional(&mut *transaction)
             .await?;
         let taken = match row {
@@ -52,7 +52,7 @@ impl AuditTrail {
                 sqlx::query(
                     "INSERT INTO result (idempotency_key, document_sha256, begun_at) VALUES ($1, $2, $3)",
                 )
-                .bind(key)
+                .bind(&claim.key)
                 .bind(&document)
                 .bind(now.format(&Rfc3339)?)
                 .execute(&mut *transaction)
@@ -71,7 +71,7 @@ impl AuditTrail {
         Ok(taken)
     }
 
-    /// Writes a record and, in the same transaction, the answer of a key. `answer` gets the record's number.
+    /// Writes a record and, in the same transaction, the answer of a claimed key. `answer` gets the record's number.
     ///
     /// # Errors
     /// The database; then neither is written.
@@ -79,14 +79,17 @@ impl AuditTrail {
         &self,
         entry: &Entry,
         at: OffsetDateTime,
-        key: &str,
+        mut claim: Claim,
         answer: impl FnOnce(u64) -> Vec<u8> + Send,
     ) -> Result<u64, AuditError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = match claim.held.take() {
+            Some(held) => held,
+            None => self.database.pool.begin().await?,
+        };
         let sequence = self.append(&mut transaction, entry, at).await?;
         let kept = sqlx::query("UPDATE result SET answer = $1 WHERE idempotency_key = $2 AND answer IS NULL")
             .bind(BASE64_STANDARD.encode(answer(sequence)))
-            .bind(key)
+            .bind(&claim.key)
             .execute(&mut *transaction)
             .await?;
         if kept.rows_affected() != 1 {
@@ -100,10 +103,10 @@ impl AuditTrail {
     ///
     /// # Errors
     /// The database; the key then stays with its document.
-    pub async fn release_key(&self, key: &str) -> Result<(), AuditError> {
+    pub async fn release_key(&self, claim: Claim) -> Result<(), AuditError> {
         sqlx::query("DELETE FROM result WHERE idempotency_key = $1 AND answer IS NULL")
-            .bind(key)
-            .execute(&self.pool)
+            .bind(&claim.key)
+            .execute(&self.database.pool)
             .await?;
         Ok(())
     }
@@ -118,48 +121,67 @@ mod tests {
 
     async fn trail(folder: &tempfile::TempDir) -> AuditTrail {
         let path = folder.path().join("audit.db");
-        AuditTrail::open(&path, &path.with_extension("key")).await.unwrap()
+        AuditTrail::open(&path.clone().into(), &path.with_extension("key")).await.unwrap()
     }
 
     fn entry() -> Entry {
         Entry::new("r-1".into(), "SignPrescription")
     }
 
+    async fn claim(trail: &AuditTrail) -> Claim {
+        trail.claim("k").await.unwrap().expect("nobody works with the key")
+    }
+
+    async fn take(trail: &AuditTrail, document: &[u8; 32], now: OffsetDateTime) -> Taken {
+        trail.take_key(&mut claim(trail).await, document, now).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_key_has_one_document_and_one_answer() {
         let folder = tempfile::tempdir().unwrap();
         let trail = trail(&folder).await;
-        assert_eq!(trail.take_key("k", &DOCUMENT, NOW).await.unwrap(), Taken::New);
-        assert_eq!(trail.take_key("k", &DOCUMENT, NOW).await.unwrap(), Taken::Interrupted);
-        assert_eq!(trail.take_key("k", &[8; 32], NOW).await.unwrap(), Taken::OtherDocument);
+        assert_eq!(take(&trail, &DOCUMENT, NOW).await, Taken::New);
+        assert_eq!(take(&trail, &DOCUMENT, NOW).await, Taken::Interrupted);
+        assert_eq!(take(&trail, &[8; 32], NOW).await, Taken::OtherDocument);
         let answer = |sequence: u64| format!("answer {sequence}").into_bytes();
-        assert_eq!(trail.record_answer(&entry(), NOW, "k", answer).await.unwrap(), 1);
+        assert_eq!(trail.record_answer(&entry(), NOW, claim(&trail).await, answer).await.unwrap(), 1);
         let known = Taken::Answered(b"answer 1".to_vec());
-        assert_eq!(trail.take_key("k", &DOCUMENT, NOW).await.unwrap(), known);
-        assert_eq!(trail.take_key("k", &[8; 32], NOW).await.unwrap(), Taken::OtherDocument);
+        assert_eq!(take(&trail, &DOCUMENT, NOW).await, known);
+        assert_eq!(take(&trail, &[8; 32], NOW).await, Taken::OtherDocument);
         // A second answer would be a second signature: neither it nor its record is written.
-        assert!(trail.record_answer(&entry(), NOW, "k", answer).await.is_err());
+        assert!(trail.record_answer(&entry(), NOW, claim(&trail).await, answer).await.is_err());
         assert_eq!(trail.record(&entry(), NOW).await.unwrap(), 2);
-        trail.release_key("k").await.unwrap();
-        assert_eq!(trail.take_key("k", &DOCUMENT, NOW).await.unwrap(), known);
+        trail.release_key(claim(&trail).await).await.unwrap();
+        assert_eq!(take(&trail, &DOCUMENT, NOW).await, known);
     }
 
     #[tokio::test]
     async fn a_key_without_answer_is_free_again() {
         let folder = tempfile::tempdir().unwrap();
         let trail = trail(&folder).await;
-        trail.take_key("k", &DOCUMENT, NOW).await.unwrap();
-        trail.release_key("k").await.unwrap();
-        assert_eq!(trail.take_key("k", &[8; 32], NOW).await.unwrap(), Taken::New);
+        take(&trail, &DOCUMENT, NOW).await;
+        trail.release_key(claim(&trail).await).await.unwrap();
+        assert_eq!(take(&trail, &[8; 32], NOW).await, Taken::New);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_at_work_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = trail(&folder).await;
+        let held = claim(&trail).await;
+        assert!(trail.claim("k").await.unwrap().is_none());
+        assert!(trail.claim("other").await.unwrap().is_some());
+        drop(held);
+        claim(&trail).await;
     }
 
     #[tokio::test]
     async fn answers_are_forgotten_after_their_time() {
         let folder = tempfile::tempdir().unwrap();
         let trail = trail(&folder).await;
-        trail.take_key("k", &DOCUMENT, NOW).await.unwrap();
-        trail.record_answer(&entry(), NOW, "k", |_| Vec::new()).await.unwrap();
+        take(&trail, &DOCUMENT, NOW).await;
+        trail.record_answer(&entry(), NOW, claim(&trail).await, |_| Vec::new()).await.unwrap();
         let later = NOW + KEPT + Duration::SECOND;
-        assert_eq!(trail.take_key("k", &[8; 32], later).await.unwrap(), Taken::New);
+        assert_eq!(take(&trail, &[8; 32], later).await, Taken::New);
     }
 }

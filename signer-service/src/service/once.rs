@@ -1,48 +1,9 @@
-//! One signature per key of the caller: keys at work, and answers that are kept without their document.
-
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+//! One signature per key of the caller: which keys are taken, and answers that are kept without their document.
 
 use prost::Message;
 use proto::v1;
 
 use super::Refusal;
-
-/// Keys whose call is at work in this process.
-#[derive(Clone, Default)]
-pub struct KeysAtWork(Arc<Mutex<HashSet<String>>>);
-
-/// A key at work until this value is dropped.
-pub(super) struct AtWork {
-    keys: KeysAtWork,
-    key: String,
-}
-
-impl KeysAtWork {
-    /// Enters a key that is not at work.
-    pub(super) fn enter(&self, key: &str) -> Result<AtWork, Refusal> {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.insert(key.to_owned()) {
-            Ok(AtWork { keys: self.clone(), key: key.to_owned() })
-        } else {
-            Err(Refusal::KeyAtWork)
-        }
-    }
-}
-
-impl AtWork {
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
 
 /// A key as a caller may choose it, or none.
 pub(super) fn read_key(key: &str) -> Result<Option<&str>, Refusal> {
@@ -118,16 +79,6 @@ mod tests {
         assert!(with_document(&kept[..4], b"c").is_none());
         let far = [&[0xff; 8][..], &kept[8..]].concat();
         assert!(with_document(&far, b"c").is_none());
-    }
-
-    #[test]
-    fn a_key_is_at_work_once() {
-        let keys = KeysAtWork::default();
-        let work = keys.enter("k").ok().unwrap();
-        assert!(matches!(keys.enter("k"), Err(Refusal::KeyAtWork)));
-        assert!(keys.enter("other").is_ok());
-        drop(work);
-        assert!(keys.enter("k").is_ok());
     }
 
     #[test]

@@ -10,12 +10,11 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Refusal, State, blocking, check, convert, find_key,
-    once::{self, AtWork},
-    record_refusal, secret, selector,
+    Caller, Chosen, Refusal, State, blocking, check, convert, find_key, once, record_refusal, secret,
+    selector,
 };
 use crate::{
-    audit::{Entry, results::Taken},
+    audit::{Claim, Entry, results::Taken},
     ocsp::{self, Known},
     prescription::{self, Finding, Prescription},
     signature::{self, Signed},
@@ -50,13 +49,13 @@ pub(super) async fn call(
     let Some(key) = once::read_key(&request.idempotency_key)?.map(str::to_owned) else {
         return sign(&state, caller, request, entry, hash, None).await;
     };
-    let work = state.keys.enter(&key)?;
-    let taken = state.audit.take_key(&key, &hash, OffsetDateTime::now_utc()).await;
+    let mut claim = state.audit.claim(&key).await.map_err(Refusal::Audit)?.ok_or(Refusal::KeyAtWork)?;
+    let taken = state.audit.take_key(&mut claim, &hash, OffsetDateTime::now_utc()).await;
     match taken.map_err(Refusal::Audit)? {
-        Taken::New => sign(&state, caller, request, entry, hash, Some(&work)).await,
+        Taken::New => sign(&state, caller, request, entry, hash, Some(claim)).await,
         Taken::Interrupted => {
             let remark = Some("an earlier attempt with this key was interrupted".to_owned());
-            sign(&state, caller, request, Entry { remark, ..entry }, hash, Some(&work)).await
+            sign(&state, caller, request, Entry { remark, ..entry }, hash, Some(claim)).await
         }
         Taken::Answered(kept) => {
             let answer = once::with_document(&kept, &request.prescription);
@@ -80,16 +79,16 @@ async fn sign(
     request: v1::SignPrescriptionRequest,
     mut entry: Entry,
     hash: [u8; 32],
-    work: Option<&AtWork>,
+    claim: Option<Claim>,
 ) -> Result<v1::SignPrescriptionResponse, Refusal> {
     let mut steps = Steps::start();
-    let document = work.map(|_| request.prescription.clone()).unwrap_or_default();
+    let document = claim.as_ref().map(|_| request.prescription.clone()).unwrap_or_default();
     let done = match attempt(state, caller, request, &mut entry, &mut steps).await {
         Ok(done) => done,
         Err(refusal) => {
             record_refusal(state, entry, &refusal).await;
-            if let Some(work) = work
-                && let Err(error) = state.audit.release_key(work.key()).await
+            if let Some(claim) = claim
+                && let Err(error) = state.audit.release_key(claim).await
             {
                 tracing::error!(%error, "an idempotency key could not be given free");
             }
@@ -98,15 +97,12 @@ async fn sign(
     };
     let mut answer = answer(done, hash, &steps);
     let now = OffsetDateTime::now_utc();
-    let recorded = match work {
+    let recorded = match claim {
         None => state.audit.record(&entry, now).await,
-        Some(work) => {
+        Some(claim) => {
             let kept = once::without_document(answer.clone(), &document)
                 .ok_or(Refusal::Internal("the document is not in its signature"))?;
-            state
-                .audit
-                .record_answer(&entry, now, work.key(), |sequence| once::numbered(kept, sequence))
-                .await
+            state.audit.record_answer(&entry, now, claim, |sequence| once::numbered(kept, sequence)).await
         }
     };
     answer.audit_sequence = recorded.map_err(Refusal::Audit)?;

@@ -3,6 +3,8 @@
 #![allow(missing_docs)]
 
 mod grpc;
+mod nodes;
 mod ocsp;
+mod postgres;
 mod soft_token;
 mod support;
