@@ -1,23 +1,24 @@
-//! A prescription signed by each card verifies with OpenSSL, and what comes out is what went in.
+//! A prescription signed by each card verifies with OpenSSL and pyHanko, and what comes out is what went in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::artefacts::example;
+use tests::artefacts::{example, python, root};
 use tests::cards::{CardImage, PIN_QES};
 use tests::openssl::verified_content;
+use tests::programs::{program, run};
 use tests::service::{Service, Setup};
 use tests::simulator::{Simulator, socket_in};
 
 const NO_CARD: [&str; 2] = ["--no-card", "the test has no insurance card"];
 
 #[test]
-fn a_generic_hpc_signs_every_form_of_a_prescription_and_openssl_agrees() {
+fn a_generic_hpc_signs_every_form_of_a_prescription_and_openssl_and_pyhanko_agree() {
     signs_every_form("hpc-p384");
 }
 
 #[test]
-fn a_german_hba_signs_every_form_of_a_prescription_and_openssl_agrees() {
+fn a_german_hba_signs_every_form_of_a_prescription_and_openssl_and_pyhanko_agree() {
     signs_every_form("hba-g21");
 }
 
@@ -59,6 +60,13 @@ fn the_insurance_card_in_the_reader_is_compared_before_signing() {
     }
 }
 
+/// What pyHanko says of a signature.
+fn pyhanko(signature: &Path, anchors: &Path) -> String {
+    let source = root().join("tests/python/judge_with_pyhanko.py");
+    let said = run(program(python(), [source]).arg(signature).arg(anchors)).expect_success();
+    said.stdout.trim().to_owned()
+}
+
 fn signs_every_form(profile: &str) {
     let card = CardImage::of(profile);
     let directory = tempfile::tempdir().unwrap();
@@ -74,6 +82,7 @@ fn signs_every_form(profile: &str) {
             "the content of {} changed",
             file.display()
         );
+        assert_eq!(pyhanko(&signature, &card.anchors()), "intact=True valid=True trusted=True");
         let judged = service.client(&["verify", signature.to_str().unwrap()]).expect_success();
         assert!(judged.text().contains("VALID") && !judged.text().contains("INVALID"), "{}", judged.text());
     }
