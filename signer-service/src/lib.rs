@@ -23,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod database;
 pub mod german_time;
+pub mod idp;
 pub mod insurance;
 pub mod listen;
 pub mod logging;
