@@ -95,7 +95,7 @@ async fn a_request_id_comes_back_with_answers_and_refusals() {
     assert!(desk.log().contains("ward-7"));
 }
 
-async fn channel(desk: &Desk) -> Channel {
+pub(crate) async fn channel(desk: &Desk) -> Channel {
     let address = format!("unix:{}", desk.path("s.sock").display());
     Endpoint::from_shared(address).unwrap().connect().await.unwrap()
 }

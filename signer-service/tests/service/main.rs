@@ -6,5 +6,6 @@ mod grpc;
 mod nodes;
 mod ocsp;
 mod postgres;
+mod random_requests;
 mod soft_token;
 mod support;
