@@ -11,6 +11,7 @@ mod fixed;
 mod password;
 mod state;
 mod summary;
+mod trust;
 
 use std::fs::File as Lock;
 use std::fs::TryLockError;
@@ -22,9 +23,10 @@ use thiserror::Error;
 pub(crate) use fixed::{Body, Fixed, Record};
 pub(crate) use password::{Digest, PasswordState};
 pub use summary::{KeySummary, PasswordSummary, Summary};
+pub(crate) use trust::TrustedKey;
 
 use crate::ProfileName;
-use crate::crypto::{PrivateKey, is_published};
+use crate::crypto::{Day, PrivateKey, is_published};
 use crate::layout::{self, Content, File, Key, Layout, Password, Secret};
 use counters::Counters;
 use state::State;
@@ -86,6 +88,7 @@ pub struct CardImage {
     can: String,
     signatures_per_pin: u32,
     contents: Vec<Body>,
+    roots: Vec<TrustedKey>,
     keys: Vec<Option<PrivateKey>>,
     state: State,
     counters: Counters,
@@ -128,6 +131,7 @@ impl CardImage {
             directory,
             layout,
             contents,
+            roots: fixed.roots.clone(),
             keys,
             state,
             counters,
@@ -184,6 +188,31 @@ impl CardImage {
 
     pub(crate) fn key(&self, key: &Key) -> Option<&PrivateKey> {
         self.keys.get(key.id).and_then(Option::as_ref)
+    }
+
+    /// The key with this reference that verifies certificates.
+    pub(crate) fn trusted_key(&self, reference: &[u8]) -> Option<&TrustedKey> {
+        self.trusted_keys().find(|key| key.reference == reference)
+    }
+
+    /// The roots the card was issued with, then what it imported.
+    pub(crate) fn trusted_keys(&self) -> impl Iterator<Item = &TrustedKey> {
+        self.roots.iter().chain(self.state.learned.keys())
+    }
+
+    /// The roots the card was issued with.
+    pub(crate) fn roots(&self) -> &[TrustedKey] {
+        &self.roots
+    }
+
+    /// The latest day the card has heard of.
+    pub(crate) fn today(&self) -> Day {
+        self.state.learned.today()
+    }
+
+    /// Keeps a key for verifying certificates, and the day its certificate was issued.
+    pub(crate) fn learn_key(&mut self, key: TrustedKey, today: Day) -> Result<(), ImageError> {
+        self.change(|state| state.learned.learn(key, today))
     }
 
     /// State of the password that owns the secret.

@@ -221,6 +221,7 @@ impl NewCard {
         }
         let authority_directory = self.authority.clone().unwrap_or_else(|| directory.join("ca"));
         let authority = Authority::open(&authority_directory, self.rsa_keys)?;
+        fixed.roots = contents::roots(layout, &authority)?;
         let contents = contents::contents(self, layout, &iccsn, &keys, &authority)?;
         let certificates = write_certificates(directory, &contents.certificates)?;
         let ca_file = directory.join("ca.pem");

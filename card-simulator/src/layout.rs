@@ -12,10 +12,10 @@ mod parse;
 use std::sync::OnceLock;
 
 pub(crate) use access::{AccessRules, Operation};
-pub(crate) use condition::Condition;
+pub(crate) use condition::{Condition, Origin};
 pub(crate) use objects::{
-    Algorithm, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure,
-    Transport,
+    Algorithm, Anchor, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret,
+    Structure, Transport,
 };
 pub(crate) use parse::LayoutError;
 

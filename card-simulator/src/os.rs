@@ -4,15 +4,16 @@
 //! commands has its file; this one owns the card's volatile state and finds the command.
 
 mod access;
+mod agree;
 mod apdu;
 mod authenticate;
 mod binary;
+mod certificate;
 mod chain;
 mod channel;
 mod channels;
 mod environment;
 mod key_pair;
-mod pace;
 mod pin;
 mod pin_block;
 mod piv;
@@ -23,12 +24,13 @@ mod secure;
 mod select;
 mod sign;
 mod status;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
 use crate::image::{Body, CardImage, ImageError};
-use crate::layout::{Dialect, Layout};
+use crate::layout::{Dialect, Layout, Origin};
 use crate::{Interface, tlv};
 use apdu::{Class, Command};
 use chain::Chain;
@@ -80,8 +82,8 @@ pub struct Card {
 /// How a secured command came.
 #[derive(Debug)]
 struct Protection {
-    /// What the channel's keys were agreed on with, as access rules name it.
-    origin: String,
+    /// What the channel's keys were agreed on with.
+    origin: Origin,
     /// Whether it carried enciphered data.
     enciphered: bool,
 }
@@ -270,6 +272,7 @@ fn is_known(class: Class, ins: u8) -> Result<Handler, Sw> {
         0x46 => Some(Card::generate_asymmetric_key_pair),
         0x70 => Some(Card::manage_channel),
         0x84 => Some(Card::challenge),
+        0x82 => Some(Card::external_authenticate),
         GENERAL_AUTHENTICATE => Some(Card::general_authenticate),
         0x88 => Some(Card::internal_authenticate),
         0xA2 => Some(Card::search_record),
@@ -288,6 +291,7 @@ fn is_known(class: Class, ins: u8) -> Result<Handler, Sw> {
         0x0E => Some(Card::set_logical_eof),
         0x20 => Some(Card::pin_status),
         0x84 => Some(Card::random),
+        0xCA => Some(Card::list_public_keys),
         _ => None,
     };
     let (own, other) = match class {

@@ -3,6 +3,7 @@
 //! Shapes follow gemSpec_PKI (policies, key usages, admission); every key is fresh.
 
 mod authority;
+mod cards;
 mod extensions;
 mod profession;
 mod responder;

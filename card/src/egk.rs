@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+mod protected;
+
+pub use protected::{
+    ProtectedError, ProtectedFile, ProtectedRecords, read_protected, read_protected_records,
+};
+
 use crate::apdu::Command;
 use crate::file::{self, FileError, Length};
 use crate::iccsn;

@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod apdu;
+pub mod card_to_card;
+pub mod cv_certificate;
 pub mod egk;
 pub mod hpc;
 pub mod identify;

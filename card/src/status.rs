@@ -23,6 +23,10 @@ impl StatusWord {
     pub const EMPTY_PIN: StatusWord = StatusWord(0x62C7);
     /// GET PIN STATUS: verification is switched off, the condition counts as met.
     pub const PIN_DISABLED: StatusWord = StatusWord(0x62D0);
+    /// The record is deactivated.
+    pub const RECORD_DEACTIVATED: StatusWord = StatusWord(0x6287);
+    /// EXTERNAL AUTHENTICATE, GENERAL AUTHENTICATE: not proven.
+    pub const AUTHENTICATION_FAILED: StatusWord = StatusWord(0x6300);
     /// The key is invalid or absent.
     pub const KEY_INVALID: StatusWord = StatusWord(0x6400);
     /// Wrong length; for READ BINARY with extended Le: extended length is not supported.
@@ -43,6 +47,8 @@ impl StatusWord {
     pub const NOT_SUPPORTED: StatusWord = StatusWord(0x6A81);
     /// File or application not found.
     pub const FILE_NOT_FOUND: StatusWord = StatusWord(0x6A82);
+    /// Record not found.
+    pub const RECORD_NOT_FOUND: StatusWord = StatusWord(0x6A83);
     /// Key or PIN reference not found.
     pub const REFERENCE_NOT_FOUND: StatusWord = StatusWord(0x6A88);
     /// Offset at or behind the end of the file.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageError, state};
+use super::{ImageError, TrustedKey, state};
 use crate::ProfileName;
 use crate::crypto::{CryptoError, PrivateKey};
 use crate::layout::{File, Key};
@@ -22,6 +22,9 @@ pub(crate) struct Fixed {
     pub(crate) signatures_per_pin: u32,
     /// PKCS #8 in hexadecimal, by path of the key object.
     pub(crate) keys: BTreeMap<String, String>,
+    /// Roots for card-verifiable certificates.
+    #[serde(default)]
+    pub(crate) roots: Vec<TrustedKey>,
     /// First contents, by path of the file, where the profile does not give them.
     pub(crate) files: BTreeMap<String, Body>,
 }
@@ -54,7 +57,7 @@ const FORMAT: u32 = 1;
 impl Fixed {
     pub(crate) fn new(profile: ProfileName, iccsn: String, can: String, signatures_per_pin: u32) -> Fixed {
         let (keys, files) = (BTreeMap::new(), BTreeMap::new());
-        Fixed { format: FORMAT, profile, iccsn, can, signatures_per_pin, keys, files }
+        Fixed { format: FORMAT, profile, iccsn, can, signatures_per_pin, keys, roots: Vec::new(), files }
     }
 
     pub(super) fn load(path: &Path) -> Result<Fixed, ImageError> {

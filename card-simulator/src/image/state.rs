@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::trust::Learned;
 use super::{Body, ImageError, PasswordState};
 use crate::layout::{File, Layout, Password, Secret, Transport};
 
@@ -21,6 +22,9 @@ pub(super) struct State {
     enabled: BTreeMap<String, bool>,
     /// Contents of the files that were written, by path.
     files: BTreeMap<String, Body>,
+    /// From card-verifiable certificates.
+    #[serde(default)]
+    pub(super) learned: Learned,
 }
 
 static NO_PASSWORD: PasswordState = PasswordState { pin: None, puk: None, transport: Transport::Empty };

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{IssueError, NewCard};
 use crate::crypto::PrivateKey;
+use crate::image::TrustedKey;
 use crate::layout::{Content, File, Key, Layout, Password, Secret};
 use crate::pki::{Admitted, Authority, CertificateType, Holder, card_extensions};
 use crate::tlv;
@@ -41,7 +42,11 @@ pub(super) fn contents(
                 }
                 None => continue,
             },
-            Content::Empty | Content::Bytes(_) | Content::Records(_) | Content::CvCertificate => continue,
+            Content::CvCertificate => match cv_certificate(card, file, iccsn, keys, authority)? {
+                Some(bytes) => bytes,
+                None => continue,
+            },
+            Content::Empty | Content::Bytes(_) | Content::Records(_) => continue,
         };
         contents.files.insert(file.path.clone(), bytes);
     }
@@ -118,6 +123,50 @@ fn budget_file(layout: &Layout, file: &File, signatures: u32) -> Vec<u8> {
         }
     }
     tlv::encode(0x7B, &entries)
+}
+
+/// The roots the card trusts: those of the test certification authority, limited as the profile says.
+pub(super) fn roots(layout: &'static Layout, authority: &Authority) -> Result<Vec<TrustedKey>, IssueError> {
+    let mut roots = Vec::new();
+    for key in &layout.keys {
+        let Some(anchor) = &key.anchor else { continue };
+        let certificate = authority.cv_root(anchor.rights.list)?.certificate;
+        roots.push(TrustedKey {
+            anchor: key.path.clone(),
+            reference: certificate.holder,
+            point: certificate.point,
+            rights: certificate.rights.within(anchor.rights),
+            expires: certificate.expires,
+        });
+    }
+    Ok(roots)
+}
+
+/// The card-verifiable certificate for the key of the same name, or of the authority that issued it.
+fn cv_certificate(
+    card: &NewCard,
+    file: &File,
+    iccsn: &str,
+    keys: &[(&'static Key, PrivateKey)],
+    authority: &Authority,
+) -> Result<Option<Vec<u8>>, IssueError> {
+    /// Remote-PIN receiver and signature creation device.
+    const DEVICE: u64 = 0x0C;
+    let Some((_, name)) = file.path.rsplit_once("/EF.C.") else { return Ok(None) };
+    if name.starts_with("CA_") {
+        return Ok(Some(authority.cv_authority()?.file));
+    }
+    let key_name = format!("PrK.{name}");
+    let found = keys.iter().find(|(key, _)| key.folder == file.folder && key.name == key_name);
+    let Some((key, value)) = found else { return Ok(None) };
+    let flags = match (name.contains(".AUTR_"), name.contains(".AUTD_")) {
+        (true, _) => card.profession.card_rights(),
+        (_, true) => DEVICE,
+        _ => 0,
+    };
+    let number = hex::decode(iccsn).unwrap_or_default();
+    let reference = [&[0, key.reference.unwrap_or(0)], number.as_slice()].concat();
+    Ok(Some(authority.cv_certificate(value, &reference, flags)?))
 }
 
 /// The certificate for the key of the same name, or `None` if the card carries no such key.

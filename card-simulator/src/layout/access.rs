@@ -172,6 +172,11 @@ pub(super) struct AccessText {
 }
 
 impl AccessText {
+    /// Rules of the first security environment only.
+    pub(super) fn of(contact: &[String], contactless: &[String]) -> AccessText {
+        AccessText { contact: contact.to_vec(), contactless: contactless.to_vec(), ..AccessText::default() }
+    }
+
     pub(super) fn parse(&self, abbreviations: &BTreeMap<String, String>) -> Result<AccessRules, String> {
         use Interface::{Contact, Contactless};
         let written = [

@@ -5,6 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::crypto::{FlagList, Rights};
+
+/// What the keys of secure messaging were agreed on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A key of the card, by its reference.
+    Key(u8),
+    /// A card whose certificate gives it these rights; in a condition, the rights it takes.
+    Card(Rights),
+}
+
 /// One access condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -14,11 +25,11 @@ pub(crate) enum Condition {
     Password(u8),
     /// The password was verified by the command directly before.
     FreshPassword(u8),
-    /// The command came under secure messaging whose keys were negotiated with this key (two digits) or with
-    /// a certificate carrying this flag.
-    SecureMessaging(String),
+    /// The command came under secure messaging whose keys were negotiated with this key or with a certificate
+    /// carrying this flag.
+    SecureMessaging(Origin),
     /// A role authentication with these flags is in force.
-    Role(String),
+    Role(Rights),
     /// Command data arrive enciphered.
     EncipheredCommand,
     /// Response data leave enciphered.
@@ -95,8 +106,8 @@ impl Parser<'_> {
             "ENC-RSP" => Ok(Condition::EncipheredResponse),
             "PWD" => Ok(Condition::Password(self.reference()?)),
             "FRESH" => Ok(Condition::FreshPassword(self.reference()?)),
-            "SM" => Ok(Condition::SecureMessaging(self.argument()?)),
-            "ROLE" => Ok(Condition::Role(self.argument()?)),
+            "SM" => Ok(Condition::SecureMessaging(origin(&self.argument()?)?)),
+            "ROLE" => Ok(Condition::Role(rights(&self.argument()?)?)),
             other => match self.abbreviations.get(other) {
                 Some(text) => Condition::parse(text, &BTreeMap::new()),
                 None => Err(format!("unknown condition '{other}'")),
@@ -123,6 +134,26 @@ impl Parser<'_> {
     }
 }
 
+/// `02`, or `TI.55`.
+fn origin(text: &str) -> Result<Origin, String> {
+    match u8::from_str_radix(text, 16) {
+        Ok(reference) => Ok(Origin::Key(reference)),
+        Err(_) => rights(text).map(Origin::Card),
+    }
+}
+
+/// `TI.17+33`, or `CMS.8`.
+fn rights(text: &str) -> Result<Rights, String> {
+    let (list, flags) = text.split_once('.').ok_or_else(|| format!("no flags in '{text}'"))?;
+    let list = match list {
+        "TI" => FlagList::Telematics,
+        "CMS" => FlagList::CardManagement,
+        other => return Err(format!("unknown list of flags '{other}'")),
+    };
+    let flags: Result<Vec<u8>, _> = flags.split('+').map(str::parse).collect();
+    Ok(Rights::of(list, flags.map_err(|_| format!("flags in '{text}'"))?))
+}
+
 fn single_or(mut parts: Vec<Condition>, wrap: fn(Vec<Condition>) -> Condition) -> Condition {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,
@@ -143,13 +174,17 @@ mod tests {
         Condition::parse(text, &abbreviations).unwrap()
     }
 
+    fn telematics(flags: &[u8]) -> Rights {
+        Rights::of(FlagList::Telematics, flags.iter().copied())
+    }
+
     #[test]
     fn and_binds_tighter_than_or() {
         assert_eq!(
             parse("PWD(02) | PWD(01) & ROLE(TI.12)"),
             Condition::Any(vec![
                 Condition::Password(2),
-                Condition::All(vec![Condition::Password(1), Condition::Role("TI.12".to_owned())]),
+                Condition::All(vec![Condition::Password(1), Condition::Role(telematics(&[12]))]),
             ])
         );
     }
@@ -157,8 +192,8 @@ mod tests {
     #[test]
     fn abbreviations_are_expanded() {
         let expected = Condition::Any(vec![
-            Condition::SecureMessaging("14".to_owned()),
-            Condition::SecureMessaging("CMS.8".to_owned()),
+            Condition::SecureMessaging(Origin::Key(0x14)),
+            Condition::SecureMessaging(Origin::Card(Rights::of(FlagList::CardManagement, [8]))),
         ]);
         assert_eq!(parse("CMS & ENC-CMD"), Condition::All(vec![expected, Condition::EncipheredCommand]));
     }
@@ -166,22 +201,22 @@ mod tests {
     #[test]
     fn a_condition_holds_when_its_atoms_do() {
         let condition = parse("(PWD(03) & ROLE(TI.15)) | (PWD(01) & ROLE(TI.15+33))");
-        let with = |passwords: &'static [u8], role: &'static str| {
+        let with = |passwords: &'static [u8], role: &'static [u8]| {
             condition.holds(&|atom| match atom {
                 Condition::Password(p) => passwords.contains(p),
-                Condition::Role(r) => r == role,
+                Condition::Role(wanted) => telematics(role).cover(*wanted),
                 _ => false,
             })
         };
-        assert!(with(&[3], "TI.15"));
-        assert!(with(&[1], "TI.15+33"));
-        assert!(!with(&[1], "TI.15"));
-        assert!(!with(&[], "TI.15"));
+        assert!(with(&[3], &[15]));
+        assert!(with(&[1], &[15, 33]));
+        assert!(!with(&[1], &[15]));
+        assert!(!with(&[], &[15]));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "PWD", "PWD(xy)", "ALW ALW", "(ALW", "NEVER"] {
+        for text in ["", "PWD", "PWD(xy)", "ALW ALW", "(ALW", "NEVER", "SM(TI)", "ROLE(XX.1)", "ROLE(TI.x)"] {
             assert!(Condition::parse(text, &BTreeMap::new()).is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! The objects of a card as its profile defines them.
 
 use super::AccessRules;
+use crate::crypto::Rights;
 
 /// The object system of one profile.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ pub(crate) enum Content {
     Iccsn,
     /// The certificate of the key of the same name in the same folder.
     Certificate,
-    /// A card-verifiable certificate. Left empty until card-to-card authentication is simulated.
+    /// The card-verifiable certificate of the key of the same name, or of the authority that issued it.
     CvCertificate,
     /// Cardholder unique identifier of a PIV card.
     CardholderId,
@@ -153,7 +154,20 @@ pub(crate) struct Key {
     pub(crate) algorithms: [Vec<Algorithm>; 2],
     /// Whether a new card carries a value.
     pub(crate) present: bool,
+    /// What a root key for card-verifiable certificates is for; `None` for every other key.
+    pub(crate) anchor: Option<Anchor>,
     pub(crate) access: AccessRules,
+}
+
+/// What a root key for card-verifiable certificates hands on.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    /// The most that certificates under it can give.
+    pub(crate) rights: Rights,
+    /// Access rules of keys imported under it that verify certificates.
+    pub(crate) verification_access: AccessRules,
+    /// Access rules of keys imported under it that authenticate cards.
+    pub(crate) authentication_access: AccessRules,
 }
 
 impl Key {

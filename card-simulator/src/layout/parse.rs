@@ -7,9 +7,10 @@ use thiserror::Error;
 
 use super::access::AccessText;
 use super::{
-    Algorithm, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret, Structure,
-    Transport,
+    Algorithm, Anchor, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret,
+    Structure, Transport,
 };
+use crate::crypto::{FlagList, Rights};
 
 /// A profile file is wrong.
 #[derive(Debug, Clone, Error)]
@@ -120,6 +121,15 @@ struct KeyText {
     #[serde(default)]
     algorithms_se2: Vec<String>,
     present: Option<bool>,
+    rights: Option<String>,
+    #[serde(default)]
+    imported_verification_keys_contact: Vec<String>,
+    #[serde(default)]
+    imported_verification_keys_contactless: Vec<String>,
+    #[serde(default)]
+    imported_authentication_keys_contact: Vec<String>,
+    #[serde(default)]
+    imported_authentication_keys_contactless: Vec<String>,
     #[serde(flatten)]
     access: AccessText,
 }
@@ -312,8 +322,32 @@ fn key_object(
         kind,
         algorithms: [algorithms(&text.algorithms)?, algorithms(&text.algorithms_se2)?],
         present: text.present.unwrap_or(true),
+        anchor: anchor(text, abbreviations).map_err(fail)?,
         access: text.access.parse(abbreviations).map_err(fail)?,
     })
+}
+
+/// What a root key hands on: its rights as `TI:ffffffffffffc3`, and the rules for the keys imported under it.
+fn anchor(text: &KeyText, abbreviations: &Abbreviations) -> Result<Option<Anchor>, String> {
+    let Some(rights) = &text.rights else { return Ok(None) };
+    let rights = match rights.split_once(':') {
+        Some(("TI", flags)) => (FlagList::Telematics, flags),
+        Some(("CMS", flags)) => (FlagList::CardManagement, flags),
+        _ => return Err(format!("rights '{rights}'")),
+    };
+    let flags = u64::from_str_radix(rights.1, 16).map_err(|e| e.to_string())?;
+    let rules = |contact, contactless| AccessText::of(contact, contactless).parse(abbreviations);
+    Ok(Some(Anchor {
+        rights: Rights { list: rights.0, flags },
+        verification_access: rules(
+            &text.imported_verification_keys_contact,
+            &text.imported_verification_keys_contactless,
+        )?,
+        authentication_access: rules(
+            &text.imported_authentication_keys_contact,
+            &text.imported_authentication_keys_contactless,
+        )?,
+    }))
 }
 
 fn algorithm(name: &str) -> Option<Algorithm> {

@@ -2,13 +2,12 @@
 
 use super::channel::Channel;
 use super::{Card, Sw};
-use crate::layout::{AccessRules, Condition, Operation};
+use crate::layout::{AccessRules, Condition, Operation, Origin};
 
 impl Card {
     /// Whether a command may touch an object now: `Ok` with the passwords its condition names, or 6982.
     ///
-    /// A command that no rule names is refused. Role authentications are not simulated yet, so conditions on them
-    /// never hold.
+    /// A command that no rule names is refused.
     pub(super) fn allowed(
         &self,
         channel: &Channel,
@@ -23,14 +22,14 @@ impl Card {
             Condition::Password(reference) => self.is_satisfied(channel, folder, *reference),
             Condition::FreshPassword(reference) => self.is_fresh(channel, folder, *reference),
             Condition::SecureMessaging(origin) => {
-                self.protection.as_ref().is_some_and(|protection| protection.origin == *origin)
+                self.protection.as_ref().is_some_and(|protection| is_from(protection.origin, *origin))
             }
             Condition::EncipheredCommand => {
                 self.protection.as_ref().is_some_and(|protection| protection.enciphered)
             }
             // Every answer with data but SELECT's leaves enciphered under secure messaging.
             Condition::EncipheredResponse => self.protection.is_some(),
-            Condition::Role(_) => false,
+            Condition::Role(wanted) => channel.trust.has_role(*wanted),
             Condition::Always | Condition::All(_) | Condition::Any(_) => true,
         });
         if holds { Ok(condition.passwords()) } else { Err(Sw::SECURITY_STATUS) }
@@ -55,5 +54,14 @@ impl Card {
             channel.use_up(password);
         }
         Ok(())
+    }
+}
+
+/// Whether keys agreed on with `origin` are those a rule wants.
+fn is_from(origin: Origin, wanted: Origin) -> bool {
+    match (origin, wanted) {
+        (Origin::Key(key), Origin::Key(wanted)) => key == wanted,
+        (Origin::Card(rights), Origin::Card(wanted)) => rights.cover(wanted),
+        _ => false,
     }
 }

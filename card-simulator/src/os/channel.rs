@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::crypto::{Pace, SecureChannel};
-use crate::layout::{Algorithm, File, Folder, Key, Layout, Password};
+use super::trust::Trust;
+use crate::crypto::{Pace, Rights, SecureChannel, TrustedChannel};
+use crate::layout::{Algorithm, File, Folder, Key, Layout, Origin, Password};
 
 /// What one logical channel has selected and earned. Nothing of it is shared with other channels.
 #[derive(Debug)]
@@ -14,33 +15,44 @@ pub(super) struct Channel {
     pub(super) environment: u8,
     /// Keys chosen by MANAGE SECURITY ENVIRONMENT, one per purpose.
     pub(super) selected: Selected,
-    /// PACE between two of its commands.
-    pub(super) pace: Option<PaceRun>,
+    /// An agreement on keys between two of its commands.
+    pub(super) agreement: Option<Agreement>,
     /// Secure messaging, once agreed on.
     pub(super) secure: Option<Secure>,
+    /// Certificates, challenges and the roles of other cards.
+    pub(super) trust: Trust,
     /// The password (by position) that the command directly before verified.
     pub(super) fresh: Option<usize>,
     /// Verified passwords (by position), each with the uses it has left; `None` is unlimited.
     verified: BTreeMap<usize, Option<u32>>,
 }
 
-/// PACE with the key that was chosen for it.
-pub(super) struct PaceRun {
+/// An agreement on keys with the key object that was chosen for it.
+pub(super) struct Agreement {
     pub(super) key: &'static Key,
-    pub(super) protocol: Pace,
+    pub(super) protocol: Protocol,
 }
 
-impl std::fmt::Debug for PaceRun {
+/// Ways to agree on keys for secure messaging.
+pub(super) enum Protocol {
+    Pace(Pace),
+    /// A trusted channel whose other end is not yet known.
+    Card,
+    /// A trusted channel to a card with these rights.
+    WithCard(TrustedChannel, Rights),
+}
+
+impl std::fmt::Debug for Agreement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaceRun").field("key", &self.key.path).finish_non_exhaustive()
+        f.debug_struct("Agreement").field("key", &self.key.path).finish_non_exhaustive()
     }
 }
 
-/// A secure channel, and what its keys were agreed on with, as access rules name it: `02`.
+/// A secure channel, and what its keys were agreed on with.
 #[derive(Debug)]
 pub(super) struct Secure {
     pub(super) channel: SecureChannel,
-    pub(super) origin: String,
+    pub(super) origin: Origin,
 }
 
 /// A chosen key with its algorithm, for each purpose.
@@ -58,8 +70,9 @@ impl Channel {
             file: None,
             environment: 1,
             selected: Selected::default(),
-            pace: None,
+            agreement: None,
             secure: None,
+            trust: Trust::default(),
             fresh: None,
             verified: BTreeMap::new(),
         }
@@ -79,6 +92,7 @@ impl Channel {
     /// Secure messaging broke: its keys go, and whatever was earned.
     pub(super) fn break_secure_messaging(&mut self) {
         self.secure = None;
+        self.trust = Trust::default();
         self.verified.clear();
         self.fresh = None;
     }

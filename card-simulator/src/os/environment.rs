@@ -1,7 +1,7 @@
 //! MANAGE SECURITY ENVIRONMENT (gemSpec_COS 14.9.9; algorithm identifiers: 16.1).
 
 use super::apdu::Command;
-use super::channel::PaceRun;
+use super::channel::{Agreement, Protocol};
 use super::{Card, Outcome, Sw};
 use crate::crypto::{PACE_PROTOCOL, Pace};
 use crate::layout::{Algorithm, Key, KeyKind};
@@ -9,7 +9,7 @@ use crate::tlv;
 
 /// SET for the card's own computations.
 const SET: u8 = 0x41;
-/// SET for keys of the other side, which would have to be imported first.
+/// SET for keys of the other side, from certificates.
 const SET_EXTERNAL: u8 = 0x81;
 /// SET for PACE.
 const SET_PACE: u8 = 0xC1;
@@ -29,7 +29,13 @@ impl Card {
         match command.p1 {
             RESTORE => self.restore_environment(command),
             SET => self.set_key(command),
-            SET_EXTERNAL => Err(Sw::REFERENCE_NOT_FOUND),
+            SET_EXTERNAL => match command.p2 {
+                SIGNATURE => self.choose_verifier(command),
+                AUTHENTICATION => self.choose_external(command),
+                // Nothing is ever enciphered for another card.
+                CONFIDENTIALITY => Err(Sw::REFERENCE_NOT_FOUND),
+                _ => Err(Sw::WRONG_PARAMETERS),
+            },
             SET_PACE => self.choose_pace(command),
             _ => Err(Sw::WRONG_PARAMETERS),
         }
@@ -68,8 +74,8 @@ impl Card {
         let folder = self.channel(command.channel())?.folder.id;
         let key = layout.key(folder, reference).filter(|key| key.kind == KeyKind::Pace);
         let key = key.ok_or(Sw::REFERENCE_NOT_FOUND)?;
-        let protocol = Pace::new(self.image.can().as_bytes());
-        self.channel_mut(command.channel())?.pace = Some(PaceRun { key, protocol });
+        let protocol = Protocol::Pace(Pace::new(self.image.can().as_bytes()));
+        self.channel_mut(command.channel())?.agreement = Some(Agreement { key, protocol });
         Ok(Sw::OK.into())
     }
 
@@ -88,7 +94,12 @@ impl Card {
         let choice = |candidates: &[(u8, Algorithm)]| choose(key, environment, algorithm, candidates);
         match command.p2 {
             SIGNATURE => channel.selected.sign = Some(choice(&SIGN)?),
-            AUTHENTICATION => channel.selected.authenticate = Some(choice(&AUTHENTICATE)?),
+            AUTHENTICATION => match choice(&AUTHENTICATE)? {
+                (key, Algorithm::ElcSessionKey4Sm) => {
+                    channel.agreement = Some(Agreement { key, protocol: Protocol::Card });
+                }
+                choice => channel.selected.authenticate = Some(choice),
+            },
             CONFIDENTIALITY => channel.selected.decipher = Some(choice(&DECIPHER)?),
             _ => return Err(Sw::WRONG_PARAMETERS),
         }
@@ -98,7 +109,11 @@ impl Card {
 
 const SIGN: [(u8, Algorithm); 3] =
     [(0x00, Algorithm::SignEcdsa), (0x02, Algorithm::SignPkcs1), (0x05, Algorithm::SignPss)];
-const AUTHENTICATE: [(u8, Algorithm); 1] = [(0x05, Algorithm::RsaClientAuthentication)];
+const AUTHENTICATE: [(u8, Algorithm); 3] = [
+    (0x05, Algorithm::RsaClientAuthentication),
+    (0x00, Algorithm::ElcRoleAuthentication),
+    (0x54, Algorithm::ElcSessionKey4Sm),
+];
 const DECIPHER: [(u8, Algorithm); 2] =
     [(0x85, Algorithm::RsaDecipherOaep), (0x0B, Algorithm::ElcSharedSecret)];
 

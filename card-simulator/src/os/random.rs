@@ -2,6 +2,7 @@
 
 use super::apdu::Command;
 use super::binary::no_data;
+use super::trust::CHALLENGE;
 use super::{Card, Outcome, Sw};
 use crate::layout::Operation;
 
@@ -12,8 +13,16 @@ impl Card {
         if command.parameters() != 0 {
             return Err(Sw::WRONG_PARAMETERS);
         }
+        let channel = command.channel();
+        self.channel_mut(channel)?.trust.challenge = None;
         match self.expects_data(command)? {
-            length @ (8 | 16) => random_bytes(length),
+            8 => random_bytes(8),
+            CHALLENGE => {
+                let mut challenge = [0; CHALLENGE];
+                getrandom::fill(&mut challenge).map_err(|_| Sw::MEMORY_FAILURE)?;
+                self.channel_mut(channel)?.trust.challenge = Some(challenge);
+                Ok(challenge.to_vec().into())
+            }
             _ => Err(Sw::WRONG_LENGTH),
         }
     }

@@ -54,7 +54,7 @@ impl Card {
         };
         let expected = opened.expected.as_deref().and_then(Expected::from_bytes);
         let command = Command { data: &opened.data, expected, ..outer };
-        self.protection = Some(Protection { origin: secure.origin.clone(), enciphered: opened.enciphered });
+        self.protection = Some(Protection { origin: secure.origin, enciphered: opened.enciphered });
         let outcome = self.dispatch(&command);
         self.protection = None;
         let (data, status) = outcome.map_or_else(|status| (Vec::new(), status), Reply::into_parts);

@@ -7,6 +7,7 @@ use crate::layout::{Algorithm, Key, Operation};
 
 const COMPUTE_DIGITAL_SIGNATURE: u16 = 0x9E9A;
 const DECIPHER: u16 = 0x8086;
+const VERIFY_CERTIFICATE: u16 = 0x00BE;
 
 /// First byte of an RSA cryptogram.
 const RSA_PADDING_INDICATOR: u8 = 0x00;
@@ -16,6 +17,7 @@ impl Card {
         match command.parameters() {
             COMPUTE_DIGITAL_SIGNATURE => self.compute_signature(command),
             DECIPHER => self.decipher(command),
+            VERIFY_CERTIFICATE => self.verify_certificate(command),
             _ => Err(Sw::NOT_SUPPORTED),
         }
     }

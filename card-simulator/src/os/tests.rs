@@ -135,7 +135,7 @@ const CONTACTLESS: [Way; 3] = [
 fn holds(condition: &Condition, way: Way, verified: &[u8], disabled: &[u8]) -> bool {
     condition.holds(&|atom| match atom {
         Condition::Password(p) => verified.contains(p) || disabled.contains(p),
-        Condition::SecureMessaging(origin) => way.secured && origin == "02",
+        Condition::SecureMessaging(origin) => way.secured && *origin == Origin::Key(0x02),
         Condition::EncipheredCommand => way.enciphered,
         Condition::EncipheredResponse => way.secured,
         _ => false,
@@ -151,7 +151,7 @@ fn card(profile: ProfileName) -> (tempfile::TempDir, Card) {
 
 /// Sends a command that way; what secure messaging does with its bytes is tested elsewhere.
 fn status(card: &mut Card, way: Way, command: &[u8]) -> u16 {
-    let origin = "02".to_owned();
+    let origin = Origin::Key(0x02);
     card.protection = way.secured.then_some(Protection { origin, enciphered: way.enciphered });
     let outcome = Command::parse(command).and_then(|command| card.dispatch(&command));
     card.protection = None;

@@ -133,11 +133,15 @@ impl Authority {
         path: &Path,
         certificate: &Certificate,
     ) -> Result<(), PkiError> {
-        let der = key.to_der()?;
-        let key_pem = der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
-            .map_err(|error| PkiError::Encoding(error.to_string()))?;
-        write(key_path, key_pem.as_bytes(), 0o600)?;
+        self.save_key(key_path, key)?;
         write(path, certificate.to_pem(LineEnding::LF)?.as_bytes(), 0o644)
+    }
+
+    pub(super) fn save_key(&self, path: &Path, key: &PrivateKey) -> Result<(), PkiError> {
+        let der = key.to_der()?;
+        let pem = der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &der)
+            .map_err(|error| PkiError::Encoding(error.to_string()))?;
+        write(path, pem.as_bytes(), 0o600)
     }
 
     pub(super) fn path(&self, kind: RootKind, extension: &str) -> PathBuf {
@@ -242,15 +246,15 @@ pub(super) fn read(path: &Path) -> Result<String, PkiError> {
 }
 
 pub(super) fn load(key: &Path, certificate: &Path) -> Result<Root, PkiError> {
-    let (_, der) =
-        der::pem::decode_vec(read(key)?.as_bytes()).map_err(|_| PkiError::Key(key.to_path_buf()))?;
-    let der = zeroize::Zeroizing::new(der);
-    let root = Root {
-        key: PrivateKey::from_der(&der).map_err(|_| PkiError::Key(key.to_path_buf()))?,
-        certificate: Certificate::from_pem(read(certificate)?)?,
-    };
+    let root = Root { key: load_key(key)?, certificate: Certificate::from_pem(read(certificate)?)? };
     let certified = root.certificate.tbs_certificate().subject_public_key_info().to_der()?;
     if root.key.public_der()? == certified { Ok(root) } else { Err(PkiError::Key(key.to_path_buf())) }
+}
+
+pub(super) fn load_key(path: &Path) -> Result<PrivateKey, PkiError> {
+    let damaged = || PkiError::Key(path.to_path_buf());
+    let (_, der) = der::pem::decode_vec(read(path)?.as_bytes()).map_err(|_| damaged())?;
+    PrivateKey::from_der(&zeroize::Zeroizing::new(der)).map_err(|_| damaged())
 }
 
 pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PkiError> {

@@ -8,6 +8,7 @@ mod image;
 mod insurance;
 mod pins;
 mod piv;
+mod roles;
 mod signatures;
 mod socket;
 mod strictness;

@@ -134,7 +134,8 @@ fn unknown_things_are_refused_at_once() {
     ] {
         card.expect(probe, 0x6A82);
     }
-    card.expect("00CA0100000000", 0x6D00);
+    card.expect("00CB0100000000", 0x6D00);
+    card.expect("00CA0100000000", 0x6E00);
     card.expect("00FF0000", 0x6D00);
     card.expect("80B0000000", 0x6E00);
     card.expect("40A4040C", 0x6E00);
