@@ -11,10 +11,10 @@ pub use protected::{
 use crate::apdu::Command;
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
-use crate::identify::{CardKind, egk_application, identify};
+use crate::identify::{CardKind, EGK_APPLICATION, identify};
 use crate::status::StatusWord;
 use crate::tlv;
-use crate::transport::{Transport, TransportError};
+use crate::transport::{Transport, TransportError, WholeAnswers};
 
 /// The files as the card has them; what they mean is the business of `egk-reader`.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -55,14 +55,15 @@ pub enum EgkError {
 }
 
 /// Reads serial number, status, personal and insurance data with six commands, in one exclusive section. A card or
-/// reader without extended length is read in blocks of 256 bytes.
+/// reader without extended length is read in blocks of 256 bytes, one with T=0 in the pieces it offers.
 ///
 /// # Errors
 /// No eGK, a file that cannot be read, or the transport.
 pub fn read(transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
+    let mut transport = WholeAnswers::new(transport);
     transport.begin()?;
-    let files = read_files(transport);
-    end(transport);
+    let files = read_files(&mut transport);
+    end(&mut transport);
     files
 }
 
@@ -72,12 +73,72 @@ pub fn read(transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
 /// # Errors
 /// The file cannot be read, or the transport.
 pub fn read_version2(transport: &mut dyn Transport) -> Result<Vec<u8>, EgkError> {
+    let mut transport = WholeAnswers::new(transport);
     transport.begin()?;
-    let content = select(transport, &[])
-        .and_then(|()| file(transport, "EF.Version2", VERSION2_SFID, &mut Length::Short, tlv::total_len));
-    end(transport);
+    let content = select(&mut transport, &[]).and_then(|()| {
+        file(&mut transport, "EF.Version2", VERSION2_SFID, &mut Length::Short, tlv::total_len)
+    });
+    end(&mut transport);
     content
 }
+
+/// A certificate file of DF.ESIGN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgkCertificate {
+    /// Name of the certificate object, e.g. `C.CH.AUT.E256`.
+    pub label: &'static str,
+    /// The certificate, DER; else what the card answered: those for pseudonyms and for prescriptions want a PIN or a
+    /// health professional's card.
+    pub content: Result<Vec<u8>, StatusWord>,
+}
+
+/// Reads the certificates of the insured person. Files that the card does not have are left out. Two commands, and one
+/// or more for each of eight files.
+///
+/// # Errors
+/// No eGK, no DF.ESIGN, or the transport.
+pub fn read_certificates(transport: &mut dyn Transport) -> Result<Vec<EgkCertificate>, EgkError> {
+    let mut transport = WholeAnswers::new(transport);
+    transport.begin()?;
+    let certificates = read_certificate_files(&mut transport);
+    end(&mut transport);
+    certificates
+}
+
+fn read_certificate_files(transport: &mut dyn Transport) -> Result<Vec<EgkCertificate>, EgkError> {
+    if identify(transport)? != CardKind::Egk {
+        return Err(EgkError::NotAnEgk);
+    }
+    select(transport, ESIGN)?;
+    let mut length = Length::Extended;
+    let mut certificates = Vec::new();
+    for (label, sfid) in CERTIFICATES {
+        let content = match file::read(transport, sfid, &mut length, tlv::total_len) {
+            Ok(content) => {
+                let end = tlv::total_len(&content).unwrap_or(content.len());
+                Ok(content.get(..end).map(<[u8]>::to_vec).unwrap_or(content))
+            }
+            Err(FileError::Status(StatusWord::FILE_NOT_FOUND | StatusWord::OFFSET)) => continue,
+            Err(FileError::Status(status)) => Err(status),
+            Err(FileError::Transport(error)) => return Err(error.into()),
+        };
+        certificates.push(EgkCertificate { label, content });
+    }
+    Ok(certificates)
+}
+
+const ESIGN: &[u8] = &[0xA0, 0x00, 0x00, 0x01, 0x67, 0x45, 0x53, 0x49, 0x47, 0x4E];
+/// Names and short file identifiers (gemSpec_eGK_ObjSys_G2_1, DF.ESIGN).
+const CERTIFICATES: [(&str, u8); 8] = [
+    ("C.CH.AUT.E256", 0x04),
+    ("C.CH.ENC.E256", 0x05),
+    ("C.CH.AUTN.E256", 0x0B),
+    ("C.CH.ENCV.E256", 0x0C),
+    ("C.CH.AUT.R2048", 0x01),
+    ("C.CH.ENC.R2048", 0x02),
+    ("C.CH.AUTN.R2048", 0x09),
+    ("C.CH.ENCV.R2048", 0x0A),
+];
 
 const VERSION2_SFID: u8 = 0x11;
 const PD_SFID: u8 = 0x01;
@@ -96,7 +157,7 @@ fn read_files(transport: &mut dyn Transport) -> Result<EgkFiles, EgkError> {
         Err(EgkError::File { .. }) => None,
         Err(error) => return Err(error),
     };
-    select(transport, egk_application().ok_or(EgkError::NotAnEgk)?)?;
+    select(transport, EGK_APPLICATION)?;
     let mut length = Length::Extended;
     Ok(EgkFiles {
         iccsn,

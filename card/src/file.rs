@@ -12,7 +12,7 @@ const MAX_FILE: usize = 0x8000;
 /// Enough for the largest file in blocks of 256 bytes; a card that answers in crumbs gets no more.
 const MAX_READS: usize = MAX_FILE / 256 + 2;
 
-/// Whether card and reader know extended length: believed until a 6700 says otherwise.
+/// Whether card and reader know extended length: believed until a 6700 or a failing reader says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
     /// One READ BINARY for a whole file.
@@ -73,9 +73,12 @@ fn read_block(
     let (p1, p2) = if offset == 0 { (0x80 | sfid, 0) } else { (high & 0x7F, low) };
     let command = Command::new(0x00, 0xB0, p1, p2);
     if *length == Length::Extended {
-        let response = transport.transmit(&command.clone().le(Le::EXTENDED_WILDCARD))?;
-        if response.status != StatusWord::WRONG_LENGTH {
-            return Ok(response);
+        match transport.transmit(&command.clone().le(Le::EXTENDED_WILDCARD)) {
+            Ok(response) if response.status != StatusWord::WRONG_LENGTH => return Ok(response),
+            Ok(_) => {}
+            // Some readers fail where others say 6700; a card that is gone is noticed by the next command.
+            Err(TransportError::NotTransacted) => tracing::debug!("no extended length"),
+            Err(error) => return Err(error),
         }
         *length = Length::Short;
     }

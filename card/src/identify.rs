@@ -3,14 +3,10 @@
 //! Health and insurance cards share chips and therefore ATRs, so an ATR never decides that a card is ours. It does
 //! decide that a card is not, and it may break the tie when a card hides the name of its MF.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
-use serde::Deserialize;
-
 use crate::apdu::{Command, Le};
+use crate::catalogue::{self, KnownCard};
 use crate::hpc;
-use crate::profile::{Application, Profile, hex_bytes, profiles};
+use crate::profile::{Application, Profile, profiles};
 use crate::tlv::Tlv;
 use crate::transport::{Transport, TransportError};
 
@@ -32,7 +28,7 @@ pub enum CardKind {
 /// Only those of the transport: an odd answer makes a card foreign.
 pub fn identify(transport: &mut dyn Transport) -> Result<CardKind, TransportError> {
     let atr = hex::encode_upper(transport.atr());
-    if is_foreign(&atr) {
+    if catalogue::is_foreign(&atr) {
         return Ok(CardKind::Foreign);
     }
     let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x04).le(Le::SHORT_WILDCARD))?;
@@ -45,52 +41,24 @@ pub fn identify(transport: &mut dyn Transport) -> Result<CardKind, TransportErro
 /// GlobalPlatform's issuer security domain, which says nothing of the applications beside it.
 const CARD_MANAGER: &[u8] = &[0xA0, 0x00, 0x00, 0x01, 0x51];
 
-/// The German insurance card's entry and the ATRs of foreign cards.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OtherCards {
-    egk: EgkEntry,
-    foreign: BTreeMap<String, Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EgkEntry {
-    #[serde(deserialize_with = "hex_bytes")]
-    mf_aid: Vec<u8>,
-    #[serde(deserialize_with = "hex_bytes")]
-    application: Vec<u8>,
-    atrs: Vec<String>,
-}
-
 /// Application identifier of DF.HCA, where the insurance data of an eGK lies.
-pub(crate) fn egk_application() -> Option<&'static [u8]> {
-    other_cards().map(|cards| cards.egk.application.as_slice())
-}
-
-fn other_cards() -> Option<&'static OtherCards> {
-    static CARDS: LazyLock<Option<OtherCards>> = LazyLock::new(|| {
-        toml::from_str(include_str!("../profiles/other-cards.toml"))
-            .inspect_err(|error| tracing::error!(%error, "profiles/other-cards.toml left out"))
-            .ok()
-    });
-    CARDS.as_ref()
-}
+pub(crate) const EGK_APPLICATION: &[u8] = &[0xD2, 0x76, 0x00, 0x00, 0x01, 0x02];
 
 /// The value of tag 84 in an FCP or FCI template.
-fn mf_name(answer: &[u8]) -> Option<&[u8]> {
+pub(crate) fn mf_name(answer: &[u8]) -> Option<&[u8]> {
     let (template, _) = Tlv::split_first(answer).ok()?;
     matches!(template.tag, 0x62 | 0x6F).then(|| Tlv::find(template.value, 0x84).ok()).flatten()
 }
 
 fn kind_by_name(name: &[u8]) -> CardKind {
-    if let Some(profile) = profiles().iter().find(|profile| profile.mf_aid.as_deref() == Some(name)) {
-        return CardKind::Hpc(profile);
-    }
-    if other_cards().is_some_and(|cards| cards.egk.mf_aid == name) {
-        CardKind::Egk
-    } else {
-        CardKind::Foreign
+    catalogue::by_master_file(name).map_or(CardKind::Foreign, kind)
+}
+
+fn kind(card: &KnownCard) -> CardKind {
+    match card.profile() {
+        Some(profile) => CardKind::Hpc(profile),
+        None if card.is_egk() => CardKind::Egk,
+        None => CardKind::Foreign,
     }
 }
 
@@ -118,23 +86,14 @@ fn probe_applications(transport: &mut dyn Transport) -> Result<CardKind, Transpo
 }
 
 fn hinted(atr: &str) -> Option<(CardKind, &'static [u8])> {
-    let profile = profiles().iter().find(|profile| profile.atrs.iter().any(|known| matches(known, atr)));
-    if let Some(profile) = profile {
-        let application = profile.application(Application::Qes)?;
-        return Some((CardKind::Hpc(profile), &application.aid));
+    match kind(catalogue::by_atr(atr)?) {
+        CardKind::Hpc(profile) => {
+            let application = profile.application(Application::Qes)?;
+            Some((CardKind::Hpc(profile), &application.aid))
+        }
+        CardKind::Egk => Some((CardKind::Egk, EGK_APPLICATION)),
+        CardKind::Foreign => None,
     }
-    let egk = &other_cards()?.egk;
-    egk.atrs.iter().any(|known| matches(known, atr)).then_some((CardKind::Egk, &egk.application))
-}
-
-fn is_foreign(atr: &str) -> bool {
-    other_cards().is_some_and(|cards| cards.foreign.values().flatten().any(|known| matches(known, atr)))
-}
-
-/// Compares upper-case hexadecimal digits; a dot in the pattern stands for any digit.
-fn matches(pattern: &str, atr: &str) -> bool {
-    pattern.len() == atr.len()
-        && pattern.bytes().zip(atr.bytes()).all(|(want, got)| want == b'.' || want == got)
 }
 
 #[cfg(test)]
@@ -211,15 +170,5 @@ mod tests {
         let foreign =
             Script::new(ATR_HPC).on("00A4040400", "9000").on("00A4040C0BF04850433338342E514553", "6A82");
         assert_eq!(identified(foreign), CardKind::Foreign);
-    }
-
-    #[test]
-    fn no_atr_of_a_profile_counts_as_foreign() {
-        let egk = other_cards().unwrap();
-        assert_eq!(egk.foreign.len(), 8);
-        let ours = profiles().iter().flat_map(|profile| &profile.atrs).chain(&egk.egk.atrs);
-        for atr in ours {
-            assert!(!is_foreign(atr), "{atr}");
-        }
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod apdu;
 pub mod card_to_card;
+pub mod catalogue;
 pub mod cv_certificate;
 pub mod egk;
 pub mod hpc;
@@ -21,6 +22,7 @@ pub mod profile;
 pub mod public_key;
 pub mod secure_messaging;
 pub mod status;
+pub mod survey;
 pub mod tlv;
 pub mod transport;
 

@@ -290,7 +290,7 @@ pub(crate) fn hex_bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Re
     hex::decode(&text).map_err(serde::de::Error::custom)
 }
 
-fn optional_hex_bytes<'de, D: serde::Deserializer<'de>>(
+pub(crate) fn optional_hex_bytes<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<u8>>, D::Error> {
     hex_bytes(deserializer).map(Some)

@@ -80,44 +80,50 @@ pub trait Transport: Send {
     }
 }
 
-/// A boxed transport is a transport, so that wrappers take either.
-impl Transport for Box<dyn Transport> {
-    fn atr(&self) -> &[u8] {
-        self.as_ref().atr()
-    }
+/// A boxed or a lent transport is a transport, so that wrappers take any.
+macro_rules! delegate {
+    ($($transport:ty),*) => {$(
+        impl Transport for $transport {
+            fn atr(&self) -> &[u8] {
+                (**self).atr()
+            }
 
-    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
-        self.as_mut().transmit(command)
-    }
+            fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+                (**self).transmit(command)
+            }
 
-    fn begin(&mut self) -> Result<(), TransportError> {
-        self.as_mut().begin()
-    }
+            fn begin(&mut self) -> Result<(), TransportError> {
+                (**self).begin()
+            }
 
-    fn end(&mut self) -> Result<(), TransportError> {
-        self.as_mut().end()
-    }
+            fn end(&mut self) -> Result<(), TransportError> {
+                (**self).end()
+            }
 
-    fn reconnect(&mut self) -> Result<(), TransportError> {
-        self.as_mut().reconnect()
-    }
+            fn reconnect(&mut self) -> Result<(), TransportError> {
+                (**self).reconnect()
+            }
 
-    fn pin_pad(&self) -> PinPad {
-        self.as_ref().pin_pad()
-    }
+            fn pin_pad(&self) -> PinPad {
+                (**self).pin_pad()
+            }
 
-    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
-        self.as_mut().enter_pin(command, entry)
-    }
+            fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+                (**self).enter_pin(command, entry)
+            }
 
-    fn hang_up(&self) -> Option<HangUp> {
-        self.as_ref().hang_up()
-    }
+            fn hang_up(&self) -> Option<HangUp> {
+                (**self).hang_up()
+            }
 
-    fn traffic(&self) -> Traffic {
-        self.as_ref().traffic()
-    }
+            fn traffic(&self) -> Traffic {
+                (**self).traffic()
+            }
+        }
+    )*};
 }
+
+delegate!(Box<dyn Transport>, &mut dyn Transport);
 
 /// Ends a connection from another thread: what it waits for fails, and so does everything later.
 #[derive(Clone)]

@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 pub mod check_digit;
 mod date;
 mod error;

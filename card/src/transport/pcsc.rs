@@ -12,7 +12,8 @@ use self_cell::MutBorrow;
 use super::pin_pad::{Features, GET_FEATURE_REQUEST};
 use super::readers::{CardPresence, ReaderState};
 use super::{PinEntry, PinPad, Transport, TransportError};
-use crate::apdu::{Command, Response};
+use crate::apdu::{Command, Le, Response};
+use crate::status::StatusWord;
 
 type CardOwner = MutBorrow<pcsc::Card>;
 type Transaction<'card> = pcsc::Transaction<'card>;
@@ -41,6 +42,8 @@ pub(super) struct Service {
 pub(super) struct PcscTransport {
     reader: CString,
     atr: Vec<u8>,
+    /// Whether the card is spoken to with T=0.
+    byte_wise: bool,
     handle: Handle,
     buffer: Vec<u8>,
     features: Features,
@@ -85,12 +88,12 @@ impl PcscTransport {
         let card = Context::establish(Scope::User)
             .and_then(|context| prefer_t1(|protocols| context.connect(&reader, ShareMode::Shared, protocols)))
             .map_err(|error| explain(error, name))?;
-        let atr = read_atr(&card);
+        let (atr, byte_wise) = read_status(&card);
         let mut buffer = vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
         // A reader without features refuses the question, each in its own way.
         let features = card.control(GET_FEATURE_REQUEST.into(), &[], &mut buffer);
         let features = features.map(Features::parse).unwrap_or_default();
-        Ok(PcscTransport { reader, atr, handle: Handle::Idle(card), buffer, features })
+        Ok(PcscTransport { reader, atr, byte_wise, handle: Handle::Idle(card), buffer, features })
     }
 
     fn exchange(
@@ -137,7 +140,13 @@ impl Transport for PcscTransport {
     }
 
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
-        let bytes = command.encode()?;
+        let bytes = match self.byte_wise {
+            true => match for_t0(command) {
+                Some(command) => command.encode()?,
+                None => return Ok(Response { data: Vec::new(), status: StatusWord::WRONG_LENGTH }),
+            },
+            false => command.encode()?,
+        };
         self.exchange(|card, buffer| card.transmit(&bytes, buffer))
     }
 
@@ -185,7 +194,7 @@ impl Transport for PcscTransport {
                 prefer_t1(|protocols| card.reconnect(ShareMode::Shared, protocols, Disposition::LeaveCard));
             match result {
                 Ok(()) => {
-                    self.atr = read_atr(card);
+                    (self.atr, self.byte_wise) = read_status(card);
                     return Ok(());
                 }
                 Err(error) if service_lost(error) => self.disconnect(),
@@ -241,9 +250,22 @@ fn prefer_t1<T>(mut connect: impl FnMut(Protocols) -> Result<T, Error>) -> Resul
     }
 }
 
-/// The ATR is a hint; a card that hides it is identified by what it answers.
-fn read_atr(card: &pcsc::Card) -> Vec<u8> {
-    card.status2_owned().map(|status| status.atr().to_vec()).unwrap_or_default()
+/// The ATR, and whether T=0 is spoken. The ATR is a hint; a card that hides it is identified by what it answers.
+fn read_status(card: &pcsc::Card) -> (Vec<u8>, bool) {
+    card.status2_owned().map_or_else(
+        |_| Default::default(),
+        |status| (status.atr().to_vec(), status.protocol2() == Some(pcsc::Protocol::T0)),
+    )
+}
+
+/// The command as T=0 carries it (ISO/IEC 7816-3 clause 12.2): a command with data has no Le, the card says `61xx` and is
+/// asked for its answer. `None` for extended length, which needs a card that knows ENVELOPE; none of those here does.
+fn for_t0(command: &Command) -> Option<Command> {
+    match (command.data_len(), command.expected()) {
+        (256.., _) | (_, Le::Extended(_)) => None,
+        (0, _) => Some(command.clone()),
+        _ => Some(command.clone().le(Le::None)),
+    }
 }
 
 /// Errors after which a context is of no use any more.
@@ -270,5 +292,23 @@ fn explain(error: Error, reader: &str) -> TransportError {
         Error::NotTransacted => TransportError::NotTransacted,
         Error::Timeout => TransportError::Timeout,
         other => TransportError::Pcsc(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_for_t0_has_data_or_a_length_of_the_answer() {
+        let command = |data: &[u8], le| Command::new(0x00, 0xA4, 0x04, 0x00).data(data).le(le);
+        let sent = |data: &[u8], le| {
+            for_t0(&command(data, le)).map(|command| hex::encode_upper(command.encode().unwrap().as_slice()))
+        };
+        assert_eq!(sent(&[0x3F], Le::SHORT_WILDCARD).as_deref(), Some("00A40400013F"));
+        assert_eq!(sent(&[], Le::SHORT_WILDCARD).as_deref(), Some("00A4040000"));
+        assert_eq!(sent(&[], Le::None).as_deref(), Some("00A40400"));
+        assert_eq!(sent(&[], Le::EXTENDED_WILDCARD), None);
+        assert_eq!(sent(&[0; 256], Le::None), None);
     }
 }

@@ -1,10 +1,11 @@
 //! Failures of the command line and their exit codes, which are part of its interface.
 
-use std::io;
 use std::process::ExitCode;
+use std::{fmt, io};
 
 use card::egk::EgkError;
 use card::transport::TransportError;
+use egk_reader::certificates::CertificatesError;
 use egk_reader::{ReadError, VsdError};
 use thiserror::Error;
 
@@ -28,12 +29,30 @@ pub(crate) enum Failure {
     /// The card does not hold the document asked for.
     #[error("the card has no readable copy of the protected data")]
     NoSuchDocument,
+    /// The card is not in the catalogue.
+    #[error("the card is not known")]
+    UnknownCard,
+    /// There is no certificate of that name, or it cannot be read.
+    #[error("the card has no readable certificate named {name}")]
+    NoSuchCertificate {
+        /// The name asked for.
+        name: String,
+    },
+    /// The certificates cannot be read.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
     /// Reading failed.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Standard output is closed or full.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<fmt::Error> for Failure {
+    fn from(error: fmt::Error) -> Failure {
+        Failure::Output(io::Error::other(error))
+    }
 }
 
 impl From<TransportError> for Failure {
@@ -48,7 +67,9 @@ impl Failure {
         match self {
             Failure::Output(_) => 1,
             Failure::NoReader | Failure::Unreachable { .. } | Failure::NoCard => 3,
-            Failure::NoSuchDocument => 5,
+            Failure::UnknownCard | Failure::Certificates(CertificatesError::UnknownCard) => 4,
+            Failure::NoSuchDocument | Failure::NoSuchCertificate { .. } => 5,
+            Failure::Certificates(_) => 7,
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,
             Failure::Read(ReadError::Card(error)) => match error {

@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use crate::XmlChoice;
+use crate::arguments::XmlChoice;
 
 /// How FHIR is written.
 #[derive(Clone, Copy)]

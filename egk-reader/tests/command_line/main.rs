@@ -15,8 +15,12 @@ use card_simulator::{Card, CardImage, NewCard, Patient, ProfileName, RsaKeyPool}
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[path = "support/pack.rs"]
+#[path = "../support/pack.rs"]
 mod pack;
+
+mod certificates;
+mod identify;
+mod watch;
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_egk-reader")).args(arguments).env_remove("RUST_LOG").output().unwrap()
@@ -28,7 +32,7 @@ fn code(output: &Output) -> i32 {
 
 #[test]
 fn help_documents_the_exit_codes() {
-    for arguments in [&["--help"][..], &["read", "--help"]] {
+    for arguments in [&["--help"][..], &["read", "--help"], &["identify", "--help"], &["watch", "--help"]] {
         let output = run(arguments);
         assert_eq!(code(&output), 0);
         let text = String::from_utf8(output.stdout).unwrap();
@@ -151,6 +155,15 @@ fn reading_takes_six_commands_and_the_generation_two_more() {
         assert_eq!(code(&reader.read(options)), 0);
         assert!(reader.slot.commands() <= most, "{} commands", reader.slot.commands());
     }
+}
+
+#[test]
+fn progress_is_told_after_each_command_if_asked_for() {
+    let output = Reader::egk().read(&["--json", "--progress"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = told.lines().filter(|line| line.contains("commands done")).collect();
+    assert_eq!(lines.len(), 6, "{told}");
+    assert!(lines[5].starts_with("egk-reader: 6 commands done, "), "{told}");
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! The command line's arguments.
+
+use std::num::NonZeroU64;
+
+use card::pace::Can;
+use card::transport::{ReaderSpec, ReaderSpecError};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reads the German health insurance card (eGK), and says of any card what it is.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Subcommands,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; findings about the data go to standard error
+  1  the output could not be written
+  2  wrong arguments
+  3  no reader, no card, or no PC/SC service
+  4  the card is not an eGK; for identify and certificates: it is no card that is known
+  5  the insurance data on the card are damaged or of an unknown schema
+  6  an update of the insurance data was interrupted, they must not be used
+  7  the card or the connection to it failed
+
+RUST_LOG=debug shows what happens on standard error, RUST_LOG=card=trace the commands without personal data.";
+
+#[derive(Subcommand)]
+pub(crate) enum Subcommands {
+    /// Read personal data, insurance data and status of a card
+    #[command(after_help = EXIT_CODES)]
+    Read(Read),
+    /// List the readers and whether they hold a card
+    #[command(after_help = EXIT_CODES)]
+    List(List),
+    /// Name the cards in the readers: standard, generation, applications, interface, what they are certified for
+    #[command(after_help = EXIT_CODES)]
+    Identify(Identify),
+    /// List the certificates of a card, no PIN needed
+    #[command(after_help = EXIT_CODES)]
+    Certificates(Certificates),
+    /// Print a line of JSON for each card inserted or removed, and each reader that comes or goes
+    #[command(after_help = EXIT_CODES)]
+    Watch(Watch),
+}
+
+/// Which cards are meant, and how they are reached.
+#[derive(Args)]
+pub(crate) struct Source {
+    /// pcsc:, pcsc:<part of the name>, socket:<address>, or a part of a PC/SC reader's name. Without it, all PC/SC
+    /// readers
+    #[arg(long, value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
+    pub(crate) reader: ReaderSpec,
+    /// The number printed on the card (six digits), for a card that is read by radio
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) can: Option<Can>,
+    /// Say on standard error how far it is after each command; else only when it takes longer than two seconds
+    #[arg(long)]
+    pub(crate) progress: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Read {
+    /// The first reader that holds an eGK is read.
+    #[command(flatten)]
+    pub(crate) source: Source,
+    #[command(flatten)]
+    pub(crate) form: Form,
+    /// Version of the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage for --fhir and --fhir-xml
+    #[arg(long, value_name = "VERSION", default_value = "1.3")]
+    pub(crate) fhir_version: FhirVersion,
+    /// Also read which generation the card is of, for two card commands more
+    #[arg(long)]
+    pub(crate) generation: bool,
+}
+
+/// Without any of these: a table for people.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct Form {
+    /// Print the typed record as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the XML of the card, byte for byte. All documents: before each a line with "# ", its name and its length
+    /// in bytes, after each a line feed. One document: nothing but its bytes
+    #[arg(long, value_name = "DOCUMENT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(crate) xml: Option<XmlChoice>,
+    /// Print a FHIR Bundle (collection) with Patient and Coverage as JSON
+    #[arg(long)]
+    pub(crate) fhir: bool,
+    /// Print that Bundle as XML
+    #[arg(long)]
+    pub(crate) fhir_xml: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum XmlChoice {
+    All,
+    Personal,
+    Coverage,
+    Protected,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum FhirVersion {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// As for read
+    #[arg(long, value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
+    pub(crate) reader: ReaderSpec,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Identify {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print JSON: a list with one entry for each card
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Certificates {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print JSON
+    #[arg(long, conflicts_with = "pem")]
+    pub(crate) json: bool,
+    /// Print the certificates in PEM: all that can be read, or the one with this name
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) pem: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// As for read
+    #[arg(long, value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
+    pub(crate) reader: ReaderSpec,
+    /// Ask each inserted card what it is, which may disturb programs that work with it; else its ATR has to tell
+    #[arg(long)]
+    pub(crate) identify: bool,
+    /// End after so many lines
+    #[arg(long, value_name = "LINES")]
+    pub(crate) count: Option<NonZeroU64>,
+    /// Accepted for symmetry: the lines are JSON in any case
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A plain text is part of a PC/SC reader's name.
+fn reader_spec(text: &str) -> Result<ReaderSpec, ReaderSpecError> {
+    let named = ["pcsc:", "socket:"].iter().any(|scheme| text.starts_with(scheme));
+    if named { text.parse() } else { Ok(ReaderSpec::Pcsc { filter: Some(text.to_owned()) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_plain_name_is_a_pcsc_reader_even_with_a_colon() {
+        for name in ["ACR", "Reader: 00 00"] {
+            assert_eq!(reader_spec(name), Ok(ReaderSpec::Pcsc { filter: Some(name.to_owned()) }));
+        }
+        assert_eq!(reader_spec("pcsc:"), Ok(ReaderSpec::Pcsc { filter: None }));
+        assert!(matches!(reader_spec("socket:/run/card"), Ok(ReaderSpec::Socket(_))));
+        assert!(reader_spec("socket:nowhere").is_err());
+    }
+
+    #[test]
+    fn forms_exclude_each_other() {
+        assert!(Arguments::try_parse_from(["egk-reader", "read", "--json", "--fhir"]).is_err());
+        assert!(Arguments::try_parse_from(["egk-reader", "read", "--xml=personal"]).is_ok());
+        assert!(Arguments::try_parse_from(["egk-reader", "read", "--xml", "--fhir-version=1.2"]).is_ok());
+        assert!(Arguments::try_parse_from(["egk-reader", "certificates", "--json", "--pem"]).is_err());
+    }
+}
