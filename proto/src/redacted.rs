@@ -5,8 +5,10 @@ use std::fmt::{Debug, Formatter, Result};
 use zeroize::Zeroize;
 
 use crate::v1::{
-    Address, PersonalData, Pin, ReadInsuranceResponse, SignPrescriptionRequest, SignPrescriptionResponse,
-    VerifySignatureRequest, VerifySignatureResponse, sign_prescription_request::InsuranceCheck,
+    ActivateComfortSignatureRequest, Address, BatchBegin, BatchDocument, DeactivateComfortSignatureRequest,
+    GetComfortSessionRequest, PersonalData, Pin, ReadInsuranceResponse, SignPrescriptionRequest,
+    SignPrescriptionResponse, VerifySignatureRequest, VerifySignatureResponse,
+    sign_prescription_request::InsuranceCheck,
 };
 
 impl Debug for Pin {
@@ -50,6 +52,46 @@ impl Debug for SignPrescriptionResponse {
             .field("algorithm", &self.algorithm)
             .field("audit_sequence", &self.audit_sequence)
             .finish_non_exhaustive()
+    }
+}
+
+impl Debug for BatchBegin {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("BatchBegin")
+            .field("batch_id", &self.batch_id)
+            .field("card", &self.card)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for BatchDocument {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("BatchDocument")
+            .field("number", &self.number)
+            .field("prescription", &Bytes(self.prescription.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ActivateComfortSignatureRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ActivateComfortSignatureRequest")
+            .field("card", &self.card)
+            .field("max_signatures", &self.max_signatures)
+            .field("max_time", &self.max_time)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for DeactivateComfortSignatureRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("DeactivateComfortSignatureRequest").field("card", &self.card).finish_non_exhaustive()
+    }
+}
+
+impl Debug for GetComfortSessionRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("GetComfortSessionRequest").field("card", &self.card).finish_non_exhaustive()
     }
 }
 
@@ -118,6 +160,19 @@ mod tests {
         assert!(!shown.contains("234567"), "{shown}");
         assert!(!shown.contains("secret"), "{shown}");
         assert!(shown.contains("23 bytes"), "{shown}");
+    }
+
+    #[test]
+    fn debug_of_batches_and_comfort_sessions_shows_neither_document_nor_user_id() {
+        let document = BatchDocument { number: 7, prescription: b"secret".to_vec(), ..Default::default() };
+        let user = "6e8bc430-9c3a-41d9-9669-0800200c9a66";
+        let begin = BatchBegin { comfort_user_id: user.into(), ..Default::default() };
+        let activate = ActivateComfortSignatureRequest { user_id: user.into(), ..Default::default() };
+        let get = GetComfortSessionRequest { user_id: user.into(), ..Default::default() };
+        let end = DeactivateComfortSignatureRequest { user_id: user.into(), ..Default::default() };
+        let shown = format!("{document:?} {begin:?} {activate:?} {get:?} {end:?}");
+        assert!(!shown.contains("secret") && !shown.contains("115, 101") && !shown.contains(user), "{shown}");
+        assert!(shown.contains("number: 7"), "{shown}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod export;
 pub mod pseudonym;
 pub mod record;
 pub mod results;
+mod user_ids;
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use checkpoint::{Checkpoint, CheckpointKey, CheckpointVerifier};
-pub use claims::Claim;
+pub use claims::{Claim, KeysUnder};
 pub use export::Line;
 pub use record::Record;
 

@@ -101,6 +101,22 @@ impl Certificate {
         })
     }
 
+    /// A certificate of nobody.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Certificate {
+        Certificate {
+            der: Vec::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            serial: String::new(),
+            not_before: OffsetDateTime::UNIX_EPOCH,
+            not_after: OffsetDateTime::UNIX_EPOCH,
+            key: KeyKind::Rsa(2048),
+            usage: None,
+            policies: Vec::new(),
+        }
+    }
+
     /// The main purpose by key usage.
     pub fn purpose(&self) -> v1::KeyPurpose {
         match self.usage {

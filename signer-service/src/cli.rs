@@ -43,6 +43,24 @@ pub enum Command {
         #[command(flatten)]
         connection: ConnectionArgs,
     },
+    /// Sign many prescriptions with one PIN, in the order of their names
+    SignBatch {
+        /// Which and how.
+        #[command(flatten)]
+        args: client::SignBatchArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
+    /// Keep a card unlocked for one user, within limits
+    Comfort {
+        /// What to do.
+        #[command(subcommand)]
+        command: client::ComfortCommand,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
     /// Verify a signed prescription
     Verify {
         /// Which.
@@ -114,11 +132,12 @@ pub struct ConnectionArgs {
         long,
         value_name = "ADDRESS",
         env = "HPC_SIGNER_ADDRESS",
+        global = true,
         default_value = "unix:/run/hpc-signer/signer.sock"
     )]
     pub connect: String,
     /// Answer as JSON, errors too
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }
 

@@ -1,6 +1,8 @@
 //! The client commands: each one call of the service, shown for people or as JSON.
 
+mod batch;
 mod calls;
+mod comfort;
 mod pin;
 mod show;
 
@@ -15,10 +17,12 @@ use tonic::{
 };
 use tonic_types::StatusExt;
 
+pub use batch::{SignBatchArgs, sign_batch};
 pub use calls::{
     AuthenticateArgs, CardArgs, ReadCardArgs, SignArgs, VerifyArgs, authenticate, list_cards, read_card,
     sign, verify,
 };
+pub use comfort::{ComfortCommand, comfort};
 pub use pin::PinSource;
 
 /// Largest answer taken: a verified CMS comes with its content.
@@ -157,7 +161,11 @@ fn exit_of(status: &Status) -> Exit {
     let Some(info) = status.get_details_error_info() else {
         return if status.code() == Code::Unavailable { Exit::Unreachable } else { Exit::Failure };
     };
-    match info.reason.as_str() {
+    exit_of_reason(&info.reason)
+}
+
+fn exit_of_reason(reason: &str) -> Exit {
+    match reason {
         reason if reason.starts_with("PIN_") || reason == "NOT_LOGGED_IN" => Exit::Pin,
         "NO_READER"
         | "NO_CARD"

@@ -7,6 +7,7 @@
 //! | [`token`] | health professional cards behind any PKCS#11 module |
 //! | [`insurance`] | the insurance card in a reader |
 //! | [`signature`] | from document and card to a verified CMS |
+//! | [`comfort`] | cards that are kept unlocked for one user, within limits |
 //! | [`authentication`] | from challenge and card to a proven clinician |
 //! | [`ocsp`] | whether a certificate was revoked, as its responder says |
 //! | [`audit`] | the record of what was done |
@@ -20,6 +21,7 @@ pub mod authentication;
 pub mod certificate;
 pub mod cli;
 pub mod client;
+pub mod comfort;
 pub mod config;
 pub mod database;
 pub mod german_time;

@@ -33,6 +33,16 @@ async fn run(command: Command) -> ExitCode {
                 async { client::sign(&mut client::connect(&connection.connect).await?, &args).await };
             show(called.await, &connection)
         }
+        Command::SignBatch { args, connection } => {
+            let called =
+                async { client::sign_batch(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::Comfort { command, connection } => {
+            let called =
+                async { client::comfort(&mut client::connect(&connection.connect).await?, &command).await };
+            show(called.await, &connection)
+        }
         Command::Verify { args, connection } => {
             let called =
                 async { client::verify(&mut client::connect(&connection.connect).await?, &args).await };

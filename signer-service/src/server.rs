@@ -14,12 +14,13 @@ use tonic::transport::server::Router;
 
 use crate::{
     audit::{AuditError, AuditTrail, pseudonym::PseudonymKey},
+    comfort::ComfortSessions,
     config::Config,
     database::{Database, DatabaseError},
     insurance::InsuranceReaders,
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
-    service::{Signer, State},
+    service::{JobCodes, Signer, State},
     token::{Module, TokenError},
     trust::{self, TrustError},
 };
@@ -29,6 +30,9 @@ const MESSAGE_OVERHEAD: usize = 64 * 1024;
 
 /// How long connections may take to end once the service was asked to stop. Calls at work are always finished.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How often comfort sessions are looked after.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Why the service cannot run.
 #[derive(Debug, Error)]
@@ -119,6 +123,7 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     let router = router(&signer, largest).await?;
     let ending = ending()?;
     tokio::spawn(renewal(signer.clone(), ending.clone()));
+    tokio::spawn(sweeping(signer.clone(), ending.clone()));
 
     let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);
     let on_unix = router.clone().serve_with_incoming_shutdown(unix, ended(ending.clone()));
@@ -162,6 +167,18 @@ async fn renewal(signer: Signer, ending: watch::Receiver<bool>) {
     }
 }
 
+/// Ends comfort sessions when their time is up, and notices cards that were pulled.
+async fn sweeping(signer: Signer, ending: watch::Receiver<bool>) {
+    let ended = ended(ending);
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => return,
+            () = tokio::time::sleep(SWEEP) => signer.sweep().await,
+        }
+    }
+}
+
 async fn load(config: Config) -> Result<State, ServerError> {
     Ok(State {
         anchors: trust::load(&config.trust)?,
@@ -170,6 +187,8 @@ async fn load(config: Config) -> Result<State, ServerError> {
         ocsp: OcspClient::new(&config.ocsp),
         audit: AuditTrail::open(&config.audit.database, &config.audit.checkpoint_key).await?,
         pseudonyms: PseudonymKey::open(&config.audit.pseudonym_key).map_err(ServerError::Pseudonyms)?,
+        jobs: JobCodes::default(),
+        comfort: ComfortSessions::default(),
         config,
     })
 }

@@ -2,10 +2,14 @@
 //! state of the service, a request id, a log line, and the turn from [`Refusal`] to status.
 
 mod authenticate;
+mod batch;
 mod caller;
 mod cards;
 mod check;
+mod comfort;
 mod convert;
+mod document;
+mod evidence;
 mod insurance;
 mod once;
 mod refusal;
@@ -14,23 +18,28 @@ mod verify;
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use cades::TrustAnchors;
-use proto::v1::{self, signer_service_server::SignerService};
+use proto::v1::{self, sign_prescription_request::InsuranceCheck, signer_service_server::SignerService};
 use secrecy::SecretString;
 use tokio::sync::RwLock;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::Instrument;
 
+pub use batch::JobCodes;
 pub use refusal::Refusal;
 
 use caller::{Caller, Presence};
 
 use crate::{
     audit::{AuditTrail, Entry, pseudonym::PseudonymKey},
+    comfort::ComfortSessions,
     config::Config,
     insurance::InsuranceReaders,
     ocsp::{self, OcspClient},
@@ -51,6 +60,10 @@ pub struct State {
     pub audit: AuditTrail,
     /// Names for patients in it.
     pub pseudonyms: PseudonymKey,
+    /// Job codes of batches at work.
+    pub jobs: JobCodes,
+    /// Cards that are kept unlocked.
+    pub comfort: ComfortSessions,
     /// The configuration.
     pub config: Config,
 }
@@ -92,6 +105,11 @@ impl Signer {
         }
     }
 
+    /// Ends comfort sessions whose time is up or whose card is gone, and locks cards nobody keeps unlocked.
+    pub async fn sweep(&self) {
+        comfort::sweep(&self.state).await;
+    }
+
     /// Waits until no call is at work and gives the state back, if nobody else holds the service.
     pub async fn finish(self) -> Option<State> {
         drop(self.working.write().await);
@@ -114,7 +132,8 @@ impl Signer {
         let working = Arc::clone(&self.working).read_owned().await;
         // Goes away with this future, which ends when nobody waits for it any more.
         let presence = Presence::new();
-        let work = work(Arc::clone(&self.state), presence.caller(id.clone()), request.into_inner());
+        let work =
+            work(Arc::clone(&self.state), presence.caller(id.clone(), String::new()), request.into_inner());
         let begun = Instant::now();
         let task = async move {
             let result = work.await;
@@ -126,14 +145,61 @@ impl Signer {
         drop(presence);
         let result = joined.unwrap_or(Err(Refusal::Internal("the call did not finish")));
         let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
-        let metadata = match &mut answer {
-            Ok(response) => response.metadata_mut(),
-            Err(status) => status.metadata_mut(),
-        };
-        if let Ok(value) = id.parse() {
-            metadata.insert(proto::REQUEST_ID, value);
+        match &mut answer {
+            Ok(response) => identify(response.metadata_mut(), &id),
+            Err(status) => identify(status.metadata_mut(), &id),
         }
         answer
+    }
+
+    /// Runs a conversation on a task of its own; its answers come as it makes them.
+    async fn converse<F>(
+        &self,
+        call: &'static str,
+        request: Request<Streaming<v1::BatchRequest>>,
+        work: impl FnOnce(Arc<State>, Caller, Streaming<v1::BatchRequest>, batch::Out) -> F,
+    ) -> Result<Response<Answers>, Status>
+    where
+        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        let id = request_id(request.metadata());
+        let span = tracing::info_span!("request", %id, call);
+        let working = Arc::clone(&self.working).read_owned().await;
+        let presence = Presence::new();
+        let caller = presence.caller(id.clone(), String::new());
+        let (out, answers) = batch::channel();
+        let work = work(Arc::clone(&self.state), caller, request.into_inner(), out.clone());
+        let (begun, refused_id) = (Instant::now(), id.clone());
+        let task = async move {
+            let result = work.await;
+            log(&result, begun);
+            if let Err(refusal) = result {
+                let mut status = refusal.status();
+                identify(status.metadata_mut(), &refused_id);
+                // A caller who is gone gets nothing.
+                let _ = out.send(Err(status)).await;
+            }
+            drop(working);
+        };
+        tokio::spawn(task.instrument(span));
+        let answers = ReceiverStream::new(answers);
+        let mut response = Response::new(Answers { answers, _presence: presence });
+        identify(response.metadata_mut(), &id);
+        Ok(response)
+    }
+}
+
+/// Answers of a conversation; the caller is present as long as they are waited for.
+pub struct Answers {
+    answers: ReceiverStream<Result<v1::BatchAnswer, Status>>,
+    _presence: Presence,
+}
+
+impl Stream for Answers {
+    type Item = Result<v1::BatchAnswer, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.answers).poll_next(context)
     }
 }
 
@@ -144,6 +210,36 @@ impl SignerService for Signer {
         request: Request<v1::SignPrescriptionRequest>,
     ) -> Result<Response<v1::SignPrescriptionResponse>, Status> {
         self.answer("SignPrescription", request, sign::call).await
+    }
+
+    type SignBatchStream = Answers;
+
+    async fn sign_batch(
+        &self,
+        request: Request<Streaming<v1::BatchRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        self.converse("SignBatch", request, batch::call).await
+    }
+
+    async fn activate_comfort_signature(
+        &self,
+        request: Request<v1::ActivateComfortSignatureRequest>,
+    ) -> Result<Response<v1::ActivateComfortSignatureResponse>, Status> {
+        self.answer("ActivateComfortSignature", request, comfort::activate).await
+    }
+
+    async fn deactivate_comfort_signature(
+        &self,
+        request: Request<v1::DeactivateComfortSignatureRequest>,
+    ) -> Result<Response<v1::DeactivateComfortSignatureResponse>, Status> {
+        self.answer("DeactivateComfortSignature", request, comfort::deactivate).await
+    }
+
+    async fn get_comfort_session(
+        &self,
+        request: Request<v1::GetComfortSessionRequest>,
+    ) -> Result<Response<v1::GetComfortSessionResponse>, Status> {
+        self.answer("GetComfortSession", request, comfort::get).await
     }
 
     async fn check_prescription(
@@ -193,6 +289,12 @@ fn log<A>(result: &Result<A, Refusal>, begun: Instant) {
     }
 }
 
+fn identify(metadata: &mut MetadataMap, id: &str) {
+    if let Ok(value) = id.parse() {
+        metadata.insert(proto::REQUEST_ID, value);
+    }
+}
+
 /// The caller's request id if it is harmless, else a fresh one.
 fn request_id(metadata: &MetadataMap) -> String {
     let given = metadata.get(proto::REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -226,6 +328,7 @@ fn selector(card: Option<v1::CardSelector>) -> Result<Selector, Refusal> {
 }
 
 /// A chosen certificate that can go from thread to thread.
+#[derive(Clone)]
 struct Chosen {
     token: TokenView,
     certificate: CertificateObject,

@@ -47,7 +47,7 @@ pub enum SignatureError {
 /// # Errors
 /// The certificate or the card.
 pub fn sign(
-    key: &UnlockedKey<'_>,
+    key: &mut UnlockedKey<'_>,
     certificate: &Certificate,
     content: &[u8],
     ocsp_response: Option<&[u8]>,

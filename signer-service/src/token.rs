@@ -7,6 +7,7 @@ mod choice;
 mod error;
 mod key;
 mod listing;
+mod login;
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,7 @@ pub use choice::{Choice, Purpose, Selector, best, choose};
 pub use error::{ModuleError, TokenError, Tries};
 pub use key::UnlockedKey;
 pub use listing::{CertificateObject, TokenView};
+pub use login::{Lease, Login};
 
 /// A loaded and initialised module.
 pub struct Module {
@@ -34,8 +36,8 @@ pub struct Module {
     queues: Mutex<HashMap<u64, Queue>>,
 }
 
-/// Held while a token works: one operation with a PIN at a time.
-pub type Queue = Arc<tokio::sync::Mutex<()>>;
+/// Held while a token works: one operation with a PIN at a time, in the order of arrival.
+pub type Queue = Arc<tokio::sync::Mutex<Login>>;
 
 impl Module {
     /// Loads and initialises the module.
@@ -68,8 +70,18 @@ impl Module {
         Arc::clone(queues.entry(token.slot.id()).or_default())
     }
 
-    /// Closes all sessions and finalises the module.
+    fn all_queues(&self) -> Vec<(u64, Queue)> {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().map(|(slot, queue)| (*slot, Arc::clone(queue))).collect()
+    }
+
+    /// Logs out everywhere, closes all sessions and finalises the module.
     pub fn close(self) {
+        for (_, queue) in self.all_queues() {
+            if let Ok(mut login) = queue.try_lock() {
+                login.lose();
+            }
+        }
         drop(self.idle);
         if let Err(error) = self.context.finalize() {
             tracing::warn!(%error, "the PKCS#11 module did not finalise");

@@ -45,6 +45,33 @@ impl AuditTrail {
     }
 }
 
+impl Claim {
+    /// The keys under this one, which nobody else can work with as long as this one is claimed.
+    pub fn keys_under(&self) -> KeysUnder {
+        KeysUnder { at_work: self.at_work.clone(), beginning: format!("{}/", self.key) }
+    }
+}
+
+/// Keys under a claimed one.
+pub struct KeysUnder {
+    at_work: AtWork,
+    beginning: String,
+}
+
+impl KeysUnder {
+    /// What they begin with.
+    pub fn beginning(&self) -> &str {
+        &self.beginning
+    }
+
+    /// One of them. It holds no lock of its own.
+    pub fn claim(&self, key: &str) -> Claim {
+        let key = format!("{}{key}", self.beginning);
+        self.at_work.enter(&key);
+        Claim { at_work: self.at_work.clone(), key, held: None }
+    }
+}
+
 /// The number that PostgreSQL knows a name by in its locks.
 pub(super) fn lock_number(name: &str) -> i64 {
     let hash: [u8; 32] = Sha256::digest(name).into();

@@ -99,6 +99,19 @@ impl AuditTrail {
         Ok(sequence)
     }
 
+    /// How many keys with this beginning have answers.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn count_keys(&self, beginning: &str) -> Result<u32, AuditError> {
+        let statement =
+            "SELECT COUNT(*) FROM result WHERE answer IS NOT NULL AND substr(idempotency_key, 1, $1) = $2";
+        let characters = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
+        let row =
+            sqlx::query(statement).bind(characters).bind(beginning).fetch_one(&self.database.pool).await?;
+        Ok(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX))
+    }
+
     /// Gives a key free that got no answer.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use proto::v1::{self, Verdict, sign_prescription_request::InsuranceCheck};
 
-use super::{Client, ClientError, Exit, Outcome, pin::PinSource, read_file, show, write_file};
+use super::{
+    Client, ClientError, Exit, Outcome, comfort::read_user, pin::PinSource, read_file, show, write_file,
+};
 
 /// Which card.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +38,9 @@ pub struct SignArgs {
     /// Name for this document: asked again with it, the service answers the same signature and makes no second one
     #[arg(long, value_name = "KEY", default_value = "")]
     idempotency_key: String,
+    /// Instead of a PIN: the file with the user id of a comfort session
+    #[arg(long, value_name = "FILE", conflicts_with = "pin")]
+    comfort: Option<PathBuf>,
     #[command(flatten)]
     card: CardArgs,
     #[command(flatten)]
@@ -90,12 +95,17 @@ pub async fn sign(client: &mut Client, args: &SignArgs) -> Result<Outcome, Clien
             InsuranceCheck::NoCard(v1::NoInsuranceCard { reason: reason.clone().unwrap_or_default() })
         }
     };
+    let (pin, comfort_user_id) = match &args.comfort {
+        Some(file) => (None, read_user(file)?),
+        None => (args.pin.read("Signature PIN (PIN.QES)")?, String::new()),
+    };
     let request = v1::SignPrescriptionRequest {
         prescription,
         card: Some(selector(&args.card)),
-        pin: args.pin.read("Signature PIN (PIN.QES)")?,
+        pin,
         insurance_check: Some(insurance_check),
         idempotency_key: args.idempotency_key.clone(),
+        comfort_user_id,
     };
     let answer = client.sign_prescription(request).await?.into_inner();
     write_file(&args.out, &answer.cms)?;
@@ -165,7 +175,7 @@ pub async fn list_cards(client: &mut Client) -> Result<Outcome, ClientError> {
     Ok(Outcome { text: show::cards(&answer), json: show::cards_json(&answer), exit: Exit::Success })
 }
 
-fn selector(card: &CardArgs) -> v1::CardSelector {
+pub(super) fn selector(card: &CardArgs) -> v1::CardSelector {
     v1::CardSelector {
         token_label: card.card.clone().unwrap_or_default(),
         serial_suffix: card.serial.clone().unwrap_or_default(),

@@ -26,8 +26,33 @@ pub(super) fn signed_json(answer: &v1::SignPrescriptionResponse) -> Value {
         "prescription_sha256": hex::encode(&answer.prescription_sha256),
         "audit_sequence": answer.audit_sequence,
         "replayed": answer.replayed,
+        "comfort_session": answer.comfort_session.as_ref().map(comfort_json),
         "findings": findings(&answer.findings),
         "milliseconds": milliseconds(&answer.times),
+    })
+}
+
+pub(super) fn comfort(session: &v1::ComfortSession) -> String {
+    let mut text = Lines::default();
+    text.line("activated", &time(session.activated_at));
+    text.line("ends at", &time(session.ends_at));
+    text.line("signed", &session.signed.to_string());
+    text.line("left by policy", &session.remaining_by_policy.to_string());
+    text.line("left by card", &session.remaining_by_card.map(|left| left.to_string()).unwrap_or_default());
+    text.line("sessions on card", &session.sessions_on_card.to_string());
+    text.findings(&session.warnings);
+    text.finish()
+}
+
+pub(super) fn comfort_json(session: &v1::ComfortSession) -> Value {
+    json!({
+        "activated_at": time(session.activated_at),
+        "ends_at": time(session.ends_at),
+        "signed": session.signed,
+        "remaining_by_policy": session.remaining_by_policy,
+        "remaining_by_card": session.remaining_by_card,
+        "sessions_on_card": session.sessions_on_card,
+        "warnings": findings(&session.warnings),
     })
 }
 

@@ -117,7 +117,9 @@ async fn use_key(
         let key_label = state.config.authentication.key_label.as_deref();
         let choice = chosen.choice();
         caller.still_waits()?;
-        let key = state.module.unlock(&choice, key_label, order.pin.as_ref(), Purpose::Authentication)?;
+        let mut turn = turn;
+        let (pin, purpose) = (order.pin.as_ref(), Purpose::Authentication);
+        let mut key = state.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
         steps.done("PIN");
         let raw = key.sign(algorithm, &digest)?;
         steps.done("card signature");

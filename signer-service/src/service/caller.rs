@@ -14,6 +14,8 @@ pub(super) struct Presence(Arc<()>);
 pub(super) struct Caller {
     /// Identifier of the request.
     pub(super) request_id: String,
+    /// Name of the client program; empty on the Unix socket.
+    pub(super) client: String,
     presence: Weak<()>,
 }
 
@@ -23,12 +25,17 @@ impl Presence {
     }
 
     /// The caller who waits as long as this value lives.
-    pub(super) fn caller(&self, request_id: String) -> Caller {
-        Caller { request_id, presence: Arc::downgrade(&self.0) }
+    pub(super) fn caller(&self, request_id: String, client: String) -> Caller {
+        Caller { request_id, client, presence: Arc::downgrade(&self.0) }
     }
 }
 
 impl Caller {
+    /// A key of this client, apart from those of all others.
+    pub(super) fn own(&self, key: &str) -> String {
+        if self.client.is_empty() { key.to_owned() } else { format!("{}/{key}", self.client) }
+    }
+
     /// To be asked directly before a PIN is used.
     pub(super) fn still_waits(&self) -> Result<(), Refusal> {
         if self.presence.strong_count() == 0 { Err(Refusal::CallerGone) } else { Ok(()) }
@@ -42,7 +49,7 @@ mod tests {
     #[test]
     fn a_caller_waits_as_long_as_its_presence_lives() {
         let presence = Presence::new();
-        let caller = presence.caller("r-1".into());
+        let caller = presence.caller("r-1".into(), String::new());
         assert!(caller.still_waits().is_ok());
         drop(presence);
         assert!(matches!(caller.still_waits(), Err(Refusal::CallerGone)));

@@ -3,7 +3,8 @@
 use prost::Message;
 use proto::v1;
 
-use super::Refusal;
+use super::{Refusal, State};
+use crate::audit::Claim;
 
 /// A key as a caller may choose it, or none.
 pub(super) fn read_key(key: &str) -> Result<Option<&str>, Refusal> {
@@ -16,6 +17,11 @@ pub(super) fn read_key(key: &str) -> Result<Option<&str>, Refusal> {
             problem: "at most 128 letters, digits and characters of - _ . :",
         }),
     }
+}
+
+/// Claims a key for a call.
+pub(super) async fn claim(state: &State, key: &str) -> Result<Claim, Refusal> {
+    state.audit.claim(key).await.map_err(Refusal::Audit)?.ok_or(Refusal::KeyAtWork)
 }
 
 /// An answer as it is kept: where the document stands in the CMS, and everything but the document.

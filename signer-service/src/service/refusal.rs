@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     audit::AuditError,
+    comfort::{Ended, NoSession},
     insurance::InsuranceError,
     prescription::{Difference, NotAPrescription, Rule, XmlError},
     signature::SignatureError,
@@ -50,6 +51,24 @@ pub enum Refusal {
     /// Same key, at the same time.
     #[error("a call with this idempotency key is at work")]
     KeyAtWork,
+    /// The caller has enough.
+    #[error("the batch was cancelled")]
+    BatchCancelled,
+    /// Not configured.
+    #[error("comfort signatures are switched off")]
+    ComfortDisabled,
+    /// Not a fresh one.
+    #[error("the user id was used before: make a new one for each activation")]
+    UserIdReused,
+    /// None, or it ended.
+    #[error("no comfort session of this user on this card{}", ended(*.0))]
+    NoComfortSession(Option<Ended>),
+    /// Enough on this card.
+    #[error("this card has {limit} comfort sessions already")]
+    ComfortSessionsFull {
+        /// As configured.
+        limit: usize,
+    },
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -88,6 +107,12 @@ impl From<SignatureError> for Refusal {
     }
 }
 
+impl From<NoSession> for Refusal {
+    fn from(NoSession(ended): NoSession) -> Self {
+        Refusal::NoComfortSession(ended)
+    }
+}
+
 /// A row of the table: status code, reason, metadata.
 type Row = (Code, Reason, Vec<(&'static str, String)>);
 
@@ -97,12 +122,17 @@ impl Refusal {
         reason_name(self.row().1)
     }
 
+    /// Status code, reason and metadata.
+    pub fn parts(&self) -> (Code, &'static str, HashMap<String, String>) {
+        let (code, reason, metadata) = self.row();
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        (code, reason_name(reason), metadata)
+    }
+
     /// The gRPC status with its machine-readable detail.
     pub fn status(&self) -> tonic::Status {
-        let (code, reason, metadata) = self.row();
-        let metadata: HashMap<String, String> =
-            metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let details = ErrorDetails::with_error_info(reason_name(reason), proto::ERROR_DOMAIN, metadata);
+        let (code, reason, metadata) = self.parts();
+        let details = ErrorDetails::with_error_info(reason, proto::ERROR_DOMAIN, metadata);
         tonic::Status::with_error_details(code, self.to_string(), details)
     }
 
@@ -127,6 +157,16 @@ impl Refusal {
             }
             Refusal::KeyReused => (Code::AlreadyExists, Reason::KeyReused, vec![]),
             Refusal::KeyAtWork => (Code::Aborted, Reason::KeyAtWork, vec![]),
+            Refusal::BatchCancelled => (Code::Cancelled, Reason::BatchCancelled, vec![]),
+            Refusal::ComfortDisabled => (FailedPrecondition, Reason::ComfortDisabled, vec![]),
+            Refusal::UserIdReused => (Code::AlreadyExists, Reason::UserIdReused, vec![]),
+            Refusal::NoComfortSession(why) => {
+                let ended = why.map(|why| ("ended", why.code().to_owned()));
+                (FailedPrecondition, Reason::NoComfortSession, ended.into_iter().collect())
+            }
+            Refusal::ComfortSessionsFull { limit } => {
+                (ResourceExhausted, Reason::ComfortSessionsFull, vec![("limit", limit.to_string())])
+            }
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])
             }
@@ -150,6 +190,10 @@ impl Refusal {
 fn codes(rules: &[Rule]) -> String {
     let codes: Vec<&str> = rules.iter().map(|rule| rule.code()).collect();
     codes.join(",")
+}
+
+fn ended(why: Option<Ended>) -> String {
+    why.map(|why| format!(": it ended ({})", why.code())).unwrap_or_default()
 }
 
 fn insurance_row(error: &InsuranceError) -> Row {

@@ -19,16 +19,21 @@ use cryptoki::{
 use proto::v1::PinState;
 use secrecy::ExposeSecret;
 
-use super::{CertificateObject, Choice, Module, Purpose, TokenError, TokenView, Tries, listing::pin_state};
+use super::{
+    CertificateObject, Choice, Lease, Login, Module, Purpose, TokenError, TokenView, Tries,
+    listing::pin_state,
+};
 
-/// A private key on a token that is logged in. Dropping it logs out.
+/// A private key on a token that is logged in. Dropping it logs out, unless the login is leased.
 pub struct UnlockedKey<'a> {
     module: &'a Module,
     token: &'a TokenView,
-    session: Session,
+    login: &'a mut Login,
     key: ObjectHandle,
     pin: Option<&'a AuthPin>,
     always_authenticate: bool,
+    /// On the login of an earlier operation: there is no PIN at hand.
+    resumed: bool,
 }
 
 impl Module {
@@ -38,6 +43,7 @@ impl Module {
     /// Everything a PIN can be, no such key, or the card.
     pub fn unlock<'a>(
         &'a self,
+        login: &'a mut Login,
         choice: &Choice<'a>,
         key_label: Option<&str>,
         pin: Option<&'a AuthPin>,
@@ -47,20 +53,45 @@ impl Module {
         check_pin(token, pin)?;
         let session = self.session(token.slot)?;
         if !still_there(&session, choice.certificate)? {
+            login.lose();
             return Err(TokenError::Removed);
         }
-        if token.login_required {
-            self.log_in(&session, token, UserType::User, pin)?;
+        if token.login_required
+            && let Err(error) = self.log_in(&session, token, UserType::User, pin)
+        {
+            login.lose();
+            return Err(error);
         }
-        let found = private_key(&session, choice.certificate, key_label, purpose);
-        let always_authenticate = found.as_ref().is_ok_and(|key| always_authenticate(&session, *key));
-        match found {
-            Ok(key) => Ok(UnlockedKey { module: self, token, session, key, pin, always_authenticate }),
+        login.renewed(session, token.login_required);
+        match self.key_on(login, choice, key_label, purpose, true) {
+            Ok((key, always_authenticate)) => {
+                Ok(UnlockedKey { module: self, token, login, key, pin, always_authenticate, resumed: false })
+            }
             Err(error) => {
-                log_out(&session, token);
+                if !login.is_leased() {
+                    login.end();
+                }
                 Err(error)
             }
         }
+    }
+
+    /// The private key on the login as it is, and whether it wants a login per signature. `checked`: the certificate was
+    /// looked for just before.
+    pub(super) fn key_on(
+        &self,
+        login: &Login,
+        choice: &Choice<'_>,
+        key_label: Option<&str>,
+        purpose: Purpose,
+        checked: bool,
+    ) -> Result<(ObjectHandle, bool), TokenError> {
+        let session = login.session.as_ref().ok_or(TokenError::NotLoggedIn)?;
+        if !checked && !still_there(session, choice.certificate)? {
+            return Err(TokenError::Removed);
+        }
+        let key = private_key(session, choice.certificate, key_label, purpose)?;
+        Ok((key, always_authenticate(session, key)))
     }
 
     fn log_in(
@@ -96,19 +127,43 @@ impl Module {
     }
 }
 
-impl UnlockedKey<'_> {
+impl<'a> UnlockedKey<'a> {
+    pub(super) fn resumed(
+        module: &'a Module,
+        token: &'a TokenView,
+        login: &'a mut Login,
+        key: ObjectHandle,
+        always_authenticate: bool,
+    ) -> UnlockedKey<'a> {
+        UnlockedKey { module, token, login, key, pin: None, always_authenticate, resumed: true }
+    }
+
+    /// Keeps the login when this key is dropped.
+    pub fn lease(&self) -> Lease {
+        self.login.lease()
+    }
+
     /// Signs a digest. ECDSA: r and s, each in the curve's width; RSA: the number as it is.
     ///
     /// # Errors
     /// The card refuses or fails; nothing is repeated that was counted.
-    pub fn sign(&self, algorithm: cades::Algorithm, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let mechanism = mechanism(algorithm);
-        if self.always_authenticate && !self.token.login_required {
-            return self.sign_with_context_login(&mechanism, digest);
+    pub fn sign(&mut self, algorithm: cades::Algorithm, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
+        self.login.count();
+        let signed = self.sign_once(&mechanism(algorithm), digest);
+        if matches!(signed, Err(TokenError::NotLoggedIn | TokenError::Removed)) {
+            self.login.lose();
         }
-        match self.session.sign(&mechanism, self.key, digest).map_err(TokenError::from) {
-            Err(TokenError::NotLoggedIn) if self.always_authenticate => {
-                self.sign_with_context_login(&mechanism, digest)
+        signed
+    }
+
+    fn sign_once(&self, mechanism: &Mechanism<'_>, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let session = self.login.session.as_ref().ok_or(TokenError::NotLoggedIn)?;
+        if self.always_authenticate && !self.token.login_required {
+            return self.sign_with_context_login(session, mechanism, digest);
+        }
+        match session.sign(mechanism, self.key, digest).map_err(TokenError::from) {
+            Err(TokenError::NotLoggedIn) if self.always_authenticate && !self.resumed => {
+                self.sign_with_context_login(session, mechanism, digest)
             }
             other => other,
         }
@@ -116,13 +171,17 @@ impl UnlockedKey<'_> {
 
     fn sign_with_context_login(
         &self,
+        session: &Session,
         mechanism: &Mechanism<'_>,
         digest: &[u8],
     ) -> Result<Vec<u8>, TokenError> {
         use cryptoki::error::{Error, RvError};
-        self.session.sign_init(mechanism, self.key)?;
-        self.module.log_in(&self.session, self.token, UserType::ContextSpecific, self.pin)?;
-        self.session.sign_update(digest).map_err(|error| match error {
+        if self.resumed {
+            return Err(TokenError::NotLoggedIn);
+        }
+        session.sign_init(mechanism, self.key)?;
+        self.module.log_in(session, self.token, UserType::ContextSpecific, self.pin)?;
+        session.sign_update(digest).map_err(|error| match error {
             Error::Pkcs11(RvError::FunctionNotSupported | RvError::OperationNotInitialized, _) => {
                 TokenError::KeyNotUsable(
                     "it demands a login per signature, which this module offers for single-part signing only"
@@ -131,13 +190,15 @@ impl UnlockedKey<'_> {
             }
             other => other.into(),
         })?;
-        Ok(self.session.sign_final()?)
+        Ok(session.sign_final()?)
     }
 }
 
 impl Drop for UnlockedKey<'_> {
     fn drop(&mut self) {
-        log_out(&self.session, self.token);
+        if !self.login.is_leased() {
+            self.login.end();
+        }
     }
 }
 
@@ -159,13 +220,6 @@ fn still_there(session: &Session, chosen: &CertificateObject) -> Result<bool, To
     let template =
         [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::Value(chosen.certificate.der.clone())];
     Ok(!session.find_objects(&template)?.is_empty())
-}
-
-fn log_out(session: &Session, token: &TokenView) {
-    if token.login_required {
-        // Fails if the card is gone, and then there is nothing to log out of.
-        let _ = session.logout();
-    }
 }
 
 fn private_key(

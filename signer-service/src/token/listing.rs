@@ -48,6 +48,11 @@ pub struct CertificateObject {
 }
 
 impl TokenView {
+    /// Names the card on this host: place, token and number. Not for logs.
+    pub fn card(&self) -> String {
+        format!("{}/{}/{}", self.slot.id(), self.label, self.serial)
+    }
+
     /// The last four characters of the serial number, enough to tell cards apart.
     pub fn serial_suffix(&self) -> &str {
         let start = self.serial.char_indices().rev().nth(3).map_or(0, |(index, _)| index);

@@ -2,6 +2,8 @@
 #![cfg(test)] // always so here; tells the lints that a panic is a report
 #![allow(missing_docs)]
 
+mod batch;
+mod comfort;
 mod grpc;
 mod nodes;
 mod ocsp;

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::v1::signer_service_client::SignerServiceClient;
+use sqlx::{ConnectOptions, Row, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
 
 /// Debian's SoftHSM.
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
@@ -94,6 +97,21 @@ impl Desk {
             .env("TEST_PIN", pin)
             .output()
             .unwrap()
+    }
+
+    /// A gRPC client of this desk's service.
+    pub(crate) async fn grpc(&self) -> SignerServiceClient<Channel> {
+        let address = format!("unix:{}", self.path("s.sock").display());
+        SignerServiceClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
+    }
+
+    /// The records of the audit trail: operation, outcome, remark.
+    pub(crate) async fn records(&self) -> Vec<(String, String, String)> {
+        let options = SqliteConnectOptions::new().filename(self.path("audit.db")).read_only(true);
+        let mut database = options.connect().await.unwrap();
+        let statement = "SELECT operation, outcome, COALESCE(remark, '') FROM audit ORDER BY sequence";
+        let rows = sqlx::query(statement).fetch_all(&mut database).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
     /// Verifies `out.p7s` with OpenSSL and answers the content.
@@ -199,6 +217,13 @@ impl Drop for Desk {
 /// A file of this crate.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The reason of a refusal and its metadata.
+pub(crate) fn refusal(status: &tonic::Status) -> (String, std::collections::HashMap<String, String>) {
+    use tonic_types::StatusExt;
+    let info = status.get_details_error_info().unwrap_or_else(|| panic!("no details: {status}"));
+    (info.reason, info.metadata)
 }
 
 /// The JSON a client command printed.

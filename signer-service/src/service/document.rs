@@ -1,0 +1,407 @@
+//! One document on its way to a signature: check and compare, the card's turn, verify and record - in this order, so
+//! that a PIN is spent only on a document that may be signed, and nothing leaves unverified or unrecorded.
+//!
+//! SignPrescription goes the whole way at once; SignBatch has several documents on it, one behind the other.
+
+use std::sync::Arc;
+
+use proto::v1::{self, sign_prescription_request::InsuranceCheck};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{
+    Caller, Chosen, Refusal, State, blocking, check, convert,
+    evidence::{Evidence, evidence},
+    once,
+};
+use crate::{
+    audit::{Claim, Entry, results::Taken},
+    comfort::Session,
+    prescription::{self, Finding, Prescription},
+    signature::{self, Signed},
+    times::Steps,
+    token::{Lease, Login, Purpose, UnlockedKey},
+};
+
+/// A document that is to be signed, and what is known of it so far.
+pub(super) struct Document {
+    content: Arc<Vec<u8>>,
+    hash: [u8; 32],
+    check: InsuranceCheck,
+    entry: Entry,
+    steps: Steps,
+    claim: Option<Claim>,
+    findings: Vec<v1::Finding>,
+}
+
+/// A document that may be signed with a certificate.
+pub(super) struct Ready {
+    document: Document,
+    chosen: Chosen,
+    evidence: Evidence,
+    /// Once the card has signed.
+    cms: Option<Vec<u8>>,
+}
+
+/// What lets the card sign.
+#[derive(Clone)]
+pub(super) enum Authority {
+    /// A PIN for this signature.
+    Pin(Option<SecretString>),
+    /// A PIN for this signature and those after it: the answer is a lease.
+    PinKept(Option<SecretString>),
+    /// The PIN of an earlier one.
+    Lease(Lease),
+    /// The PIN of a comfort session.
+    Comfort(Arc<Session>),
+}
+
+impl Document {
+    /// Looks at the fields of a request.
+    ///
+    /// # Errors
+    /// A field is missing or wrong; that is recorded by nobody, as it concerns no card and no patient.
+    pub(super) fn read(
+        content: Vec<u8>,
+        check: Option<InsuranceCheck>,
+        limit: usize,
+        entry: Entry,
+    ) -> Result<Document, (Entry, Refusal)> {
+        let hash: [u8; 32] = Sha256::digest(&content).into();
+        let entry = Entry { document_sha256: Some(hash), ..entry };
+        match read_check(content.len(), check, limit) {
+            Err(refusal) => Err((entry, refusal)),
+            Ok(check) => Ok(Document {
+                content: Arc::new(content),
+                hash,
+                check,
+                entry,
+                steps: Steps::start(),
+                claim: None,
+                findings: Vec::new(),
+            }),
+        }
+    }
+
+    /// Takes a claimed key for this document; answers what it was given before.
+    pub(super) async fn take_key(
+        &mut self,
+        state: &State,
+        mut claim: Claim,
+    ) -> Result<Option<v1::SignPrescriptionResponse>, Refusal> {
+        let taken = state.audit.take_key(&mut claim, &self.hash, OffsetDateTime::now_utc()).await;
+        match taken.map_err(Refusal::Audit)? {
+            Taken::New => {}
+            Taken::Interrupted => self.remark("an earlier attempt with this key was interrupted".to_owned()),
+            Taken::Answered(kept) => {
+                let answer = once::with_document(&kept, &self.content);
+                let answer = answer.ok_or(Refusal::Internal("a kept answer is damaged"))?;
+                self.remark(format!("answered again: record {}", answer.audit_sequence));
+                let recorded = state.audit.record(&self.entry, OffsetDateTime::now_utc()).await;
+                recorded.map_err(Refusal::Audit)?;
+                return Ok(Some(answer));
+            }
+            Taken::OtherDocument => return Err(Refusal::KeyReused),
+        }
+        self.claim = Some(claim);
+        Ok(None)
+    }
+
+    /// Everything that can be known without the card: rules, insurance card.
+    pub(super) async fn examine(&mut self, state: &Arc<State>) -> Result<(), Refusal> {
+        let (findings, insured) = rules(Arc::clone(&self.content)).await?;
+        self.entry.patient = insured.map(|insured| state.pseudonyms.name(&insured));
+        check::enforce(&findings, &state.config.rules)?;
+        self.findings = check::judge(&findings, &state.config.rules);
+        self.steps.done("rules");
+        let compared = compare(state, &self.check, Arc::clone(&self.content)).await?;
+        self.findings.extend(check::judge(&compared, &state.config.rules));
+        self.remark(match &self.check {
+            InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
+            InsuranceCheck::NoCard(statement) => format!("insurance card: none: {}", statement.reason),
+        });
+        check::switched_off(&state.config.rules).into_iter().for_each(|off| self.remark(off));
+        self.steps.done("insurance card");
+        Ok(())
+    }
+
+    /// What is known of the certificate that is going to sign, and whether its holder may sign this document.
+    pub(super) async fn examine_signer(
+        &mut self,
+        state: &Arc<State>,
+        chosen: &Chosen,
+    ) -> Result<Evidence, Refusal> {
+        let certificate = &chosen.certificate.certificate;
+        self.entry.name_certificate(certificate);
+        self.steps.done("find key");
+        let findings = profession(Arc::clone(&self.content), cades::professions(&certificate.der)).await?;
+        check::enforce(&findings, &state.config.rules)?;
+        self.findings.extend(check::judge(&findings, &state.config.rules));
+        let evidence = evidence(state, &certificate.der).await?;
+        self.steps.done("certificate status");
+        Ok(evidence)
+    }
+
+    /// Puts document, certificate and evidence together.
+    pub(super) fn ready(self, chosen: Chosen, evidence: Evidence) -> Ready {
+        Ready { document: self, chosen, evidence, cms: None }
+    }
+
+    /// Adds to what the record of this document says.
+    pub(super) fn remark(&mut self, text: String) {
+        let remarks = self.entry.remark.take();
+        self.entry.remark = Some(remarks.map_or(text.clone(), |before| format!("{before}; {text}")));
+    }
+
+    /// Records that it was not signed, and gives its key free.
+    pub(super) async fn refused(self, state: &State, refusal: &Refusal) {
+        super::record_refusal(state, self.entry.clone(), refusal).await;
+        self.abandoned(state).await;
+    }
+
+    /// Gives its key free: nobody asked the card.
+    pub(super) async fn abandoned(self, state: &State) {
+        let Some(claim) = self.claim else { return };
+        if let Err(error) = state.audit.release_key(claim).await {
+            tracing::error!(%error, "an idempotency key could not be given free");
+        }
+    }
+}
+
+impl Ready {
+    /// The document, to be refused.
+    pub(super) fn into_document(self) -> Document {
+        self.document
+    }
+
+    /// The card's turn: PIN or lease, signing time, signature.
+    pub(super) async fn sign(
+        &mut self,
+        state: &Arc<State>,
+        caller: &Caller,
+        authority: Authority,
+    ) -> Result<Option<Lease>, Refusal> {
+        let turn = Arc::clone(&self.chosen.queue).lock_owned().await;
+        self.document.steps.done("wait for the card");
+        caller.still_waits()?;
+        let state = Arc::clone(state);
+        let (content, chosen) = (Arc::clone(&self.document.content), self.chosen.clone());
+        let ocsp_response = self.evidence.response().map(<[u8]>::to_vec);
+        let used = blocking(move || {
+            let mut turn = turn;
+            let mut steps = Steps::start();
+            let mut key = key(&state, &mut turn, &chosen, &authority)?;
+            let lease = matches!(authority, Authority::PinKept(_)).then(|| key.lease());
+            steps.done("PIN");
+            let certificate = &chosen.certificate.certificate;
+            let now = OffsetDateTime::now_utc();
+            let cms = signature::sign(&mut key, certificate, &content, ocsp_response.as_deref(), now)?;
+            steps.done("card signature");
+            drop(key);
+            steps.done("lock the card");
+            Ok::<_, Refusal>((cms, lease, steps))
+        });
+        let (cms, lease, steps) = used.await??;
+        self.document.steps.extend(steps);
+        self.cms = Some(cms);
+        Ok(lease)
+    }
+
+    /// Verifies the signature by the path that verifies those of others, and records it - or why it is none.
+    pub(super) async fn finish(
+        mut self,
+        state: &Arc<State>,
+    ) -> Result<v1::SignPrescriptionResponse, Refusal> {
+        match self.verified(state).await {
+            Ok(answer) => Ok(answer),
+            Err(refusal) => {
+                self.document.refused(state, &refusal).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn verified(&mut self, state: &Arc<State>) -> Result<v1::SignPrescriptionResponse, Refusal> {
+        let cms = self.cms.take().ok_or(Refusal::Internal("the card did not sign"))?;
+        let document = &mut self.document;
+        let signed = self_check(state, &self.chosen, cms, Arc::clone(&document.content)).await?;
+        document.steps.done("verification");
+        let (status, finding) = self.evidence.shown();
+        document.findings.extend(finding);
+        if signed.chain != cades::Chain::Ok {
+            document.findings.push(convert::untrusted(&signed.chain));
+        }
+        let mut answer = v1::SignPrescriptionResponse {
+            cms: signed.cms,
+            signer: Some(convert::certificate(&self.chosen.certificate.certificate)),
+            signing_time: Some(convert::timestamp(signed.signing_time)),
+            findings: document.findings.clone(),
+            times: convert::steps(&document.steps),
+            algorithm: signature::algorithm_name(signed.algorithm).to_owned(),
+            prescription_sha256: document.hash.to_vec(),
+            audit_sequence: 0,
+            certificate_status: Some(status),
+            replayed: false,
+            comfort_session: None,
+        };
+        answer.audit_sequence = record(state, document, &answer).await?;
+        Ok(answer)
+    }
+}
+
+/// The key on the card, unlocked.
+fn key<'a>(
+    state: &'a State,
+    login: &'a mut Login,
+    chosen: &'a Chosen,
+    authority: &'a Authority,
+) -> Result<UnlockedKey<'a>, Refusal> {
+    let key_label = state.config.signing.key_label.as_deref();
+    let (module, choice, purpose) = (&state.module, chosen.choice(), Purpose::Signature);
+    Ok(match authority {
+        Authority::Pin(pin) | Authority::PinKept(pin) => {
+            module.unlock(login, &choice, key_label, pin.as_ref(), purpose)?
+        }
+        Authority::Lease(lease) => module.resume(login, lease, &choice, key_label, purpose)?,
+        Authority::Comfort(session) => module.resume(login, session.spend()?, &choice, key_label, purpose)?,
+    })
+}
+
+async fn record(
+    state: &State,
+    document: &mut Document,
+    answer: &v1::SignPrescriptionResponse,
+) -> Result<u64, Refusal> {
+    let now = OffsetDateTime::now_utc();
+    let kept = match &document.claim {
+        None => None,
+        Some(_) => {
+            let kept = once::without_document(answer.clone(), &document.content);
+            Some(kept.ok_or(Refusal::Internal("the document is not in its signature"))?)
+        }
+    };
+    let recorded = match document.claim.take().zip(kept) {
+        None => state.audit.record(&document.entry, now).await,
+        Some((claim, kept)) => {
+            let numbered = |sequence| once::numbered(kept, sequence);
+            state.audit.record_answer(&document.entry, now, claim, numbered).await
+        }
+    };
+    recorded.map_err(Refusal::Audit)
+}
+
+async fn self_check(
+    state: &Arc<State>,
+    chosen: &Chosen,
+    cms: Vec<u8>,
+    content: Arc<Vec<u8>>,
+) -> Result<Signed, Refusal> {
+    let (state, certificate) = (Arc::clone(state), chosen.certificate.certificate.clone());
+    blocking(move || {
+        let now = OffsetDateTime::now_utc();
+        Ok(signature::self_check(cms, &certificate, &content, &state.anchors, now)?)
+    })
+    .await?
+}
+
+fn read_check(got: usize, check: Option<InsuranceCheck>, limit: usize) -> Result<InsuranceCheck, Refusal> {
+    let refuse = |field, problem| Err(Refusal::BadRequest { field, problem });
+    if got == 0 {
+        return refuse("prescription", "is missing");
+    }
+    if got > limit {
+        return Err(Refusal::TooLarge { limit, got });
+    }
+    let Some(check) = check else {
+        return refuse("insurance_check", "choose insurance_card, or no_card with a reason");
+    };
+    if let InsuranceCheck::NoCard(statement) = &check {
+        check_reason(&statement.reason)?;
+    }
+    Ok(check)
+}
+
+/// The reason goes into the audit trail, which holds no insurance number and no date of a patient.
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    let problem = if reason.trim().is_empty() {
+        "say why there is no insurance card"
+    } else if reason.chars().count() > 200 {
+        "at most 200 characters"
+    } else if reason.chars().any(|c| c.is_numeric() || c.is_control()) {
+        "no digits: nothing that identifies a patient is recorded"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::BadRequest { field: "no_card.reason", problem })
+}
+
+/// The findings, and the patient's insurance number.
+async fn rules(content: Arc<Vec<u8>>) -> Result<(Vec<Finding>, Option<String>), Refusal> {
+    blocking(move || {
+        let findings = check::findings(&content, None)?;
+        let insured = Prescription::parse(&content)?.insured_id().map(str::to_owned);
+        Ok((findings, insured))
+    })
+    .await?
+}
+
+async fn profession(content: Arc<Vec<u8>>, professions: Vec<String>) -> Result<Vec<Finding>, Refusal> {
+    blocking(move || {
+        let finding = Prescription::parse(&content)?.check_profession(&professions);
+        Ok(finding.into_iter().collect())
+    })
+    .await?
+}
+
+async fn compare(
+    state: &Arc<State>,
+    check: &InsuranceCheck,
+    content: Arc<Vec<u8>>,
+) -> Result<Vec<Finding>, Refusal> {
+    let InsuranceCheck::InsuranceCard(card) = check else { return Ok(Vec::new()) };
+    let (state, reader) = (Arc::clone(state), card.reader.clone());
+    blocking(move || {
+        let (_, record) = state.readers.read(&reader)?;
+        let prescription = Prescription::parse(&content)?;
+        Ok(prescription::compare(&prescription, &record.personal, &record.coverage)?)
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_card(reason: &str) -> Option<InsuranceCheck> {
+        Some(InsuranceCheck::NoCard(v1::NoInsuranceCard { reason: reason.to_owned() }))
+    }
+
+    fn refused_field(got: usize, check: Option<InsuranceCheck>) -> &'static str {
+        match read_check(got, check, 100) {
+            Err(Refusal::BadRequest { field, .. }) => field,
+            Err(other) => panic!("{other}"),
+            Ok(_) => "none",
+        }
+    }
+
+    #[test]
+    fn one_kind_of_insurance_check_must_be_chosen() {
+        assert_eq!(refused_field(9, no_card("the patient's card is being replaced")), "none");
+        assert_eq!(refused_field(9, None), "insurance_check");
+    }
+
+    #[test]
+    fn a_reason_is_needed_and_holds_no_numbers() {
+        for reason in [" ", "lost by X110400001", &"x".repeat(201), "a\nb"] {
+            assert_eq!(refused_field(9, no_card(reason)), "no_card.reason", "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_empty_prescription_is_a_bad_request_and_a_large_one_too_large() {
+        assert_eq!(refused_field(0, no_card("lost")), "prescription");
+        let large = read_check(101, no_card("lost"), 100);
+        assert!(matches!(large, Err(Refusal::TooLarge { limit: 100, got: 101 })));
+    }
+}
