@@ -28,6 +28,7 @@ pub use record::Record;
 use crate::{
     certificate::Certificate,
     database::{Database, DatabaseError, Location},
+    key_file::KeyError,
 };
 
 const INSERT: &str = "INSERT INTO audit (node, sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
@@ -83,7 +84,7 @@ pub enum AuditError {
     Time(#[from] time::error::Format),
     /// The key for checkpoints.
     #[error("audit.checkpoint_key: {0}")]
-    Key(#[from] checkpoint::KeyError),
+    Key(#[from] KeyError),
     /// A kept answer cannot be read.
     #[error("a kept answer is damaged")]
     Answer,
@@ -130,10 +131,8 @@ impl AuditTrail {
     /// # Errors
     /// The database, or the key for checkpoints.
     pub async fn open_to_read(location: &Location, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
-        std::fs::metadata(checkpoint_key).map_err(|source| checkpoint::KeyError::File {
-            path: checkpoint_key.display().to_string(),
-            source,
-        })?;
+        std::fs::metadata(checkpoint_key)
+            .map_err(|source| KeyError::File { path: checkpoint_key.display().to_string(), source })?;
         let key = CheckpointKey::open(checkpoint_key)?;
         Ok(AuditTrail::new(Database::open_to_read(location).await?, key))
     }

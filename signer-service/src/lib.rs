@@ -13,7 +13,7 @@
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
-//! | [`config`], [`trust`], [`logging`] | what an operator sets |
+//! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
 //! | [`client`], [`cli`] | the client commands of the same program |
 
 pub mod audit;
@@ -27,6 +27,7 @@ pub mod database;
 pub mod german_time;
 pub mod idp;
 pub mod insurance;
+pub mod key_file;
 pub mod listen;
 pub mod logging;
 pub mod ocsp;

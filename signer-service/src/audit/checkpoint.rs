@@ -1,16 +1,13 @@
 //! Checkpoints: the service's signature over the newest record's hash. A chain alone cannot show that its newest
 //! records were cut off, or that it was written anew from the beginning; a checkpoint kept elsewhere can.
 
-use std::{fmt, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fmt, path::Path};
 
-use p384::{
-    SecretKey,
-    ecdsa::{Signature, SigningKey, VerifyingKey, signature::Signer, signature::Verifier},
-    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding},
-};
+use p384::ecdsa::{Signature, SigningKey, VerifyingKey, signature::Signer, signature::Verifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
+
+use crate::key_file::{self, KeyError};
 
 const DOMAIN: &str = "HPC Signer audit checkpoint v1";
 
@@ -32,28 +29,6 @@ pub struct Checkpoint {
 #[derive(Clone)]
 pub struct CheckpointKey(SigningKey);
 
-/// Why a key cannot be used.
-#[derive(Debug, Error)]
-pub enum KeyError {
-    /// The file.
-    #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Not a P-384 key.
-    #[error("{path}: expected a P-384 key in PEM")]
-    Content {
-        /// Which file.
-        path: String,
-    },
-    /// No random bytes.
-    #[error("no random numbers")]
-    Random,
-}
-
 impl fmt::Debug for CheckpointKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CheckpointKey(..)")
@@ -67,12 +42,7 @@ impl CheckpointKey {
     /// # Errors
     /// [`KeyError`].
     pub fn open(path: &Path) -> Result<CheckpointKey, KeyError> {
-        if !path.exists() {
-            create(path)?;
-        }
-        let text = read(path)?;
-        let key = SecretKey::from_pkcs8_pem(&zeroize::Zeroizing::new(text));
-        key.map(|key| CheckpointKey(key.into())).map_err(|_| content(path))
+        Ok(CheckpointKey(key_file::open(path)?))
     }
 
     /// A name for the chain of its node: the first half of the SHA-256 of the public key (X9.62 4.3.6, uncompressed).
@@ -99,8 +69,7 @@ impl CheckpointVerifier {
     /// # Errors
     /// [`KeyError`].
     pub fn open(path: &Path) -> Result<CheckpointVerifier, KeyError> {
-        let key = p384::PublicKey::from_public_key_pem(&read(path)?);
-        key.map(|key| CheckpointVerifier(key.into())).map_err(|_| content(path))
+        Ok(CheckpointVerifier(key_file::open_public(path)?))
     }
 
     /// Does the signature verify?
@@ -114,35 +83,4 @@ impl CheckpointVerifier {
 
 fn signed_bytes(sequence: u64, hash: &str, made_at: &str) -> Vec<u8> {
     format!("{DOMAIN}\n{sequence}\n{hash}\n{made_at}\n").into_bytes()
-}
-
-fn create(path: &Path) -> Result<(), KeyError> {
-    let key = loop {
-        let mut bytes = zeroize::Zeroizing::new([0u8; 48]);
-        getrandom::fill(bytes.as_mut()).map_err(|_| KeyError::Random)?;
-        // Nearly every number is one; the others are thrown away.
-        if let Ok(key) = SecretKey::from_slice(bytes.as_ref()) {
-            break key;
-        }
-    };
-    let private = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| content(path))?;
-    let public = key.public_key().to_public_key_pem(LineEnding::LF).map_err(|_| content(path))?;
-    write(&path.with_extension("pub"), public.as_bytes(), 0o644)?;
-    write(path, private.as_bytes(), 0o600)
-}
-
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(mode).open(path);
-    let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|source| KeyError::File { path: path.display().to_string(), source })
-}
-
-fn read(path: &Path) -> Result<String, KeyError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| KeyError::File { path: path.display().to_string(), source })
-}
-
-fn content(path: &Path) -> KeyError {
-    KeyError::Content { path: path.display().to_string() }
 }

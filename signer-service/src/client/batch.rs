@@ -172,8 +172,9 @@ impl Batch<'_> {
             self.id, self.job_code, end.signed, end.replayed, end.refused
         );
         for item in &self.items {
-            if let Some(reason) = item["refused"]["reason"].as_str() {
-                text.push_str(&format!("\n{}: {reason}", item["file"].as_str().unwrap_or_default()));
+            let text_at = |place| item.pointer(place).and_then(Value::as_str);
+            if let (Some(file), Some(reason)) = (text_at("/file"), text_at("/refused/reason")) {
+                text.push_str(&format!("\n{file}: {reason}"));
             }
         }
         let exit = match &end.stopped {

@@ -61,27 +61,24 @@ impl Document {
     /// Looks at the fields of a request.
     ///
     /// # Errors
-    /// A field is missing or wrong; that is recorded by nobody, as it concerns no card and no patient.
-    pub(super) fn read(
+    /// A field is missing or wrong; that is recorded.
+    pub(super) async fn read(
+        state: &State,
         content: Vec<u8>,
         check: Option<InsuranceCheck>,
-        limit: usize,
         entry: Entry,
-    ) -> Result<Document, (Entry, Refusal)> {
+    ) -> Result<Document, Refusal> {
         let hash: [u8; 32] = Sha256::digest(&content).into();
         let entry = Entry { document_sha256: Some(hash), ..entry };
-        match read_check(content.len(), check, limit) {
-            Err(refusal) => Err((entry, refusal)),
-            Ok(check) => Ok(Document {
-                content: Arc::new(content),
-                hash,
-                check,
-                entry,
-                steps: Steps::start(),
-                claim: None,
-                findings: Vec::new(),
-            }),
-        }
+        let check = match read_check(content.len(), check, state.config.limits.prescription_bytes) {
+            Ok(check) => check,
+            Err(refusal) => {
+                super::record_refusal(state, entry, &refusal).await;
+                return Err(refusal);
+            }
+        };
+        let (steps, claim, findings) = (Steps::start(), None, Vec::new());
+        Ok(Document { content: Arc::new(content), hash, check, entry, steps, claim, findings })
     }
 
     /// Takes a claimed key for this document; answers what it was given before.

@@ -7,7 +7,7 @@ use proto::v1;
 use super::{
     Caller, Refusal, State, comfort,
     document::{Authority, Document},
-    find_key, once, record_refusal, secret, selector,
+    find_key, once, secret, selector,
 };
 use crate::{audit::Entry, token::Purpose};
 
@@ -19,14 +19,7 @@ pub(super) async fn call(
     let key = once::read_key(&request.idempotency_key)?.map(|key| caller.own(key));
     let entry = Entry::new(caller.request_id.clone(), "SignPrescription");
     let (content, check) = (std::mem::take(&mut request.prescription), request.insurance_check.take());
-    let limit = state.config.limits.prescription_bytes;
-    let mut document = match Document::read(content, check, limit, entry) {
-        Ok(document) => document,
-        Err((entry, refusal)) => {
-            record_refusal(&state, entry, &refusal).await;
-            return Err(refusal);
-        }
-    };
+    let mut document = Document::read(&state, content, check, entry).await?;
     if let Some(key) = key {
         let claim = once::claim(&state, &key).await?;
         match document.take_key(&state, claim).await {

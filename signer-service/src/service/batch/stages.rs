@@ -94,14 +94,7 @@ async fn examined(state: &Arc<State>, batch: &Batch, request: v1::BatchDocument)
         batch_document::InsuranceCheck::InsuranceCard(card) => InsuranceCheck::InsuranceCard(card),
         batch_document::InsuranceCheck::NoCard(reason) => InsuranceCheck::NoCard(reason),
     });
-    let limit = state.config.limits.prescription_bytes;
-    let mut document = match Document::read(request.prescription, check, limit, entry) {
-        Ok(document) => document,
-        Err((entry, refusal)) => {
-            crate::service::record_refusal(state, entry, &refusal).await;
-            return Err(refusal);
-        }
-    };
+    let mut document = Document::read(state, request.prescription, check, entry).await?;
     document.remark(format!("batch {}, document {number}, job {}", batch.id, batch.job.code));
     let looked = async {
         if let Some(answer) = document.take_key(state, batch.keys.claim(&number.to_string())).await? {
@@ -197,7 +190,10 @@ impl Card<'_> {
             () = self.steps.stop.stopped() => return Err(Refusal::BatchCancelled),
             pin = self.steps.pins.recv() => pin,
         };
-        let Some(pin) = pin else { return Err(TokenError::PinRequired.into()) };
+        let Some(pin) = pin else {
+            let stopped = self.steps.stop.reason().is_some();
+            return Err(if stopped { Refusal::BatchCancelled } else { TokenError::PinRequired.into() });
+        };
         if pin.job_code != self.batch.job.code {
             return Err(Refusal::BadRequest { field: "pin.job_code", problem: "is not this batch's" });
         }
