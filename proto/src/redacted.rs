@@ -5,10 +5,10 @@ use std::fmt::{Debug, Formatter, Result};
 use zeroize::Zeroize;
 
 use crate::v1::{
-    ActivateComfortSignatureRequest, Address, BatchBegin, BatchDocument, DeactivateComfortSignatureRequest,
-    GetComfortSessionRequest, PersonalData, Pin, ReadInsuranceResponse, SignPrescriptionRequest,
-    SignPrescriptionResponse, VerifySignatureRequest, VerifySignatureResponse,
-    sign_prescription_request::InsuranceCheck,
+    ActivateComfortSignatureRequest, Address, AnswerIdpChallengeRequest, AnswerIdpChallengeResponse,
+    BatchBegin, BatchDocument, DeactivateComfortSignatureRequest, GetComfortSessionRequest, PersonalData,
+    Pin, ReadInsuranceResponse, SignPrescriptionRequest, SignPrescriptionResponse, VerifySignatureRequest,
+    VerifySignatureResponse, sign_prescription_request::InsuranceCheck,
 };
 
 impl Debug for Pin {
@@ -92,6 +92,25 @@ impl Debug for DeactivateComfortSignatureRequest {
 impl Debug for GetComfortSessionRequest {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("GetComfortSessionRequest").field("card", &self.card).finish_non_exhaustive()
+    }
+}
+
+impl Debug for AnswerIdpChallengeRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("AnswerIdpChallengeRequest")
+            .field("card", &self.card)
+            .field("pin", &self.pin)
+            .field("challenge", &Bytes(self.challenge.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for AnswerIdpChallengeResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("AnswerIdpChallengeResponse")
+            .field("encrypted", &Bytes(self.encrypted.len()))
+            .field("audit_sequence", &self.audit_sequence)
+            .finish_non_exhaustive()
     }
 }
 

@@ -88,6 +88,15 @@ pub enum Command {
         #[command(flatten)]
         connection: ConnectionArgs,
     },
+    /// Answer a login challenge of the national identity provider
+    AnswerIdp {
+        /// Which.
+        #[command(flatten)]
+        args: client::AnswerIdpArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
     /// Export, query and check the audit trail, without the running service
     Audit {
         /// What to do.

@@ -14,11 +14,12 @@ use base64::{
 use bp256::{BrainpoolP256r1, r1::ecdsa::Signature};
 use ecdsa::{VerifyingKey, signature::Verifier};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use time::OffsetDateTime;
 
 pub use jwk::ProviderKey;
+
+use crate::certificate::KeyKind;
 
 /// What a nested token is called in headers.
 const NESTED: &str = "NJWT";
@@ -34,7 +35,7 @@ pub struct Challenge {
 
 /// What the card is to sign.
 pub struct Unsigned {
-    /// Header and payload, as they are signed.
+    /// Header and payload, as they are signed with SHA-256.
     pub signing_input: String,
     expires_at: i64,
 }
@@ -104,6 +105,15 @@ struct Nested<'a> {
     njwt: &'a str,
 }
 
+/// Whether the provider takes signatures by such a key.
+pub fn takes(key: &KeyKind) -> bool {
+    match key {
+        KeyKind::Ec(curve) => curve == "brainpoolP256r1",
+        KeyKind::Rsa(_) => true,
+        KeyKind::Other(_) => false,
+    }
+}
+
 impl Challenge {
     /// Reads a challenge and checks that the provider made it and that it can still be answered.
     ///
@@ -153,11 +163,6 @@ impl Challenge {
 }
 
 impl Unsigned {
-    /// What the card gets: SHA-256 of the text.
-    pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(&self.signing_input).into()
-    }
-
     /// Puts a verified signature - r and s in full width, or the RSA number - in its place and encrypts the whole.
     ///
     /// # Errors

@@ -58,6 +58,11 @@ async fn run(command: Command) -> ExitCode {
                 async { client::authenticate(&mut client::connect(&connection.connect).await?, &args).await };
             show(called.await, &connection)
         }
+        Command::AnswerIdp { args, connection } => {
+            let called =
+                async { client::answer_idp(&mut client::connect(&connection.connect).await?, &args).await };
+            show(called.await, &connection)
+        }
         Command::ListCards { connection } => {
             let called = async { client::list_cards(&mut client::connect(&connection.connect).await?).await };
             show(called.await, &connection)

@@ -10,6 +10,7 @@ mod comfort;
 mod convert;
 mod document;
 mod evidence;
+mod idp;
 mod insurance;
 mod once;
 mod refusal;
@@ -270,6 +271,13 @@ impl SignerService for Signer {
         self.answer("AuthenticateClinician", request, authenticate::call).await
     }
 
+    async fn answer_idp_challenge(
+        &self,
+        request: Request<v1::AnswerIdpChallengeRequest>,
+    ) -> Result<Response<v1::AnswerIdpChallengeResponse>, Status> {
+        self.answer("AnswerIdpChallenge", request, idp::call).await
+    }
+
     async fn list_cards(
         &self,
         request: Request<v1::ListCardsRequest>,
@@ -355,7 +363,7 @@ async fn find_key(state: &Arc<State>, selector: Selector, purpose: Purpose) -> R
     blocking(move || {
         let configured = match purpose {
             Purpose::Signature => &state.config.signing,
-            Purpose::Authentication => &state.config.authentication,
+            Purpose::Authentication | Purpose::NationalLogin => &state.config.authentication,
         };
         let tokens = state.module.tokens()?;
         let choice = choose(&tokens, &selector, configured, purpose)?;

@@ -83,6 +83,26 @@ pub struct AuthenticateArgs {
     pin: PinSource,
 }
 
+/// `answer-idp`
+#[derive(Debug, Clone, Args)]
+pub struct AnswerIdpArgs {
+    /// The challenge of the national identity provider, as it came
+    challenge: PathBuf,
+    /// The provider's key for signatures (puk_idp_sig), a JWK
+    #[arg(long, value_name = "FILE")]
+    signature_key: PathBuf,
+    /// The provider's key for encryption (puk_idp_enc), a JWK
+    #[arg(long, value_name = "FILE")]
+    encryption_key: PathBuf,
+    /// Where the answer (JWE) goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    card: CardArgs,
+    #[command(flatten)]
+    pin: PinSource,
+}
+
 /// Signs a prescription.
 ///
 /// # Errors
@@ -164,6 +184,25 @@ pub async fn authenticate(client: &mut Client, args: &AuthenticateArgs) -> Resul
         json: show::authenticated_json(&answer),
         exit: Exit::Success,
     })
+}
+
+/// Answers a challenge of the national identity provider.
+///
+/// # Errors
+/// PIN, files, or a refusal of the service.
+pub async fn answer_idp(client: &mut Client, args: &AnswerIdpArgs) -> Result<Outcome, ClientError> {
+    let text = |path| read_file(path).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    let request = v1::AnswerIdpChallengeRequest {
+        challenge: text(&args.challenge)?,
+        signature_key: text(&args.signature_key)?,
+        encryption_key: text(&args.encryption_key)?,
+        card: Some(selector(&args.card)),
+        pin: args.pin.read("Card PIN (PIN.CH)")?,
+    };
+    let answer = client.answer_idp_challenge(request).await?.into_inner();
+    write_file(&args.out, answer.encrypted.as_bytes())?;
+    let text = format!("{}\nwritten to {}", show::answered_idp(&answer), args.out.display());
+    Ok(Outcome { text, json: show::answered_idp_json(&answer), exit: Exit::Success })
 }
 
 /// Lists cards and readers.

@@ -221,6 +221,24 @@ pub(super) fn authenticated_json(answer: &v1::AuthenticateClinicianResponse) -> 
     })
 }
 
+pub(super) fn answered_idp(answer: &v1::AnswerIdpChallengeResponse) -> String {
+    let mut text = Lines::default();
+    text.line("clinician", &subject(answer.certificate.as_ref()));
+    text.line("certificate chain", short(answer.chain().as_str_name(), "CHAIN_"));
+    text.line("audit record", &answer.audit_sequence.to_string());
+    text.times(&answer.times);
+    text.finish()
+}
+
+pub(super) fn answered_idp_json(answer: &v1::AnswerIdpChallengeResponse) -> Value {
+    json!({
+        "certificate": certificate(answer.certificate.as_ref()),
+        "chain": short(answer.chain().as_str_name(), "CHAIN_"),
+        "audit_sequence": answer.audit_sequence,
+        "milliseconds": milliseconds(&answer.times),
+    })
+}
+
 pub(super) fn cards(answer: &v1::ListCardsResponse) -> String {
     let mut text = String::new();
     for token in &answer.tokens {

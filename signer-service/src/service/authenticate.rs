@@ -25,10 +25,12 @@ struct Order {
     challenge: Vec<u8>,
 }
 
-struct Done {
-    algorithm: cades::Algorithm,
-    raw: Vec<u8>,
-    proof: Proof,
+/// What the key did.
+pub(super) struct Done {
+    pub(super) algorithm: cades::Algorithm,
+    /// r and s in full width, or the RSA number.
+    pub(super) raw: Vec<u8>,
+    pub(super) proof: Proof,
 }
 
 pub(super) async fn call(
@@ -62,7 +64,7 @@ async fn attempt(
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
-    let (done, used) = use_key(state, caller, chosen, order).await?;
+    let (done, used) = prove(state, caller, chosen, order.pin, order.challenge).await?;
     steps.extend(used);
     Ok(v1::AuthenticateClinicianResponse {
         certificate: Some(convert::certificate(&certificate)),
@@ -99,11 +101,13 @@ fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, 
     Ok(Order { selector: selector(request.card)?, pin, nonce, challenge })
 }
 
-async fn use_key(
+/// Has the authentication key of a card sign a text, and checks signature and certificate.
+pub(super) async fn prove(
     state: &Arc<State>,
     caller: Caller,
     chosen: Chosen,
-    order: Order,
+    pin: Option<SecretString>,
+    text: Vec<u8>,
 ) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
     let turn = Arc::clone(&chosen.queue).lock_owned().await;
@@ -113,12 +117,12 @@ async fn use_key(
         let certificate = &chosen.certificate.certificate;
         let algorithm = cades::Algorithm::for_certificate(&certificate.der)
             .map_err(|error| SignatureError::Build(error.into()))?;
-        let digest = authentication::digest(algorithm, &order.challenge);
+        let digest = authentication::digest(algorithm, &text);
         let key_label = state.config.authentication.key_label.as_deref();
         let choice = chosen.choice();
         caller.still_waits()?;
         let mut turn = turn;
-        let (pin, purpose) = (order.pin.as_ref(), Purpose::Authentication);
+        let (pin, purpose) = (pin.as_ref(), Purpose::Authentication);
         let mut key = state.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
         steps.done("PIN");
         let raw = key.sign(algorithm, &digest)?;
@@ -127,8 +131,7 @@ async fn use_key(
         drop(turn);
         steps.done("lock the card");
         let now = OffsetDateTime::now_utc();
-        let proof =
-            authentication::verify(&order.challenge, certificate, algorithm, &raw, &state.anchors, now)?;
+        let proof = authentication::verify(&text, certificate, algorithm, &raw, &state.anchors, now)?;
         steps.done("verification");
         Ok((Done { algorithm, raw, proof }, steps))
     })

@@ -11,6 +11,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::{
     audit::AuditError,
     comfort::{Ended, NoSession},
+    idp::IdpError,
     insurance::InsuranceError,
     prescription::{Difference, NotAPrescription, Rule, XmlError},
     signature::SignatureError,
@@ -87,6 +88,9 @@ pub enum Refusal {
     /// Not a CMS.
     #[error(transparent)]
     NotCms(#[from] ParseError),
+    /// The identity provider's challenge.
+    #[error(transparent)]
+    Idp(#[from] IdpError),
     /// The audit trail.
     #[error("the result could not be recorded and is not handed out")]
     Audit(#[source] AuditError),
@@ -180,6 +184,11 @@ impl Refusal {
                 (FailedPrecondition, Reason::CertificateRevoked, vec![("state", state.to_string())])
             }
             Refusal::NotCms(_) => (InvalidArgument, Reason::NotCms, vec![]),
+            Refusal::Idp(IdpError::KeyKind) => {
+                (FailedPrecondition, Reason::KeyNotUsable, vec![("code", "KEY_KIND".to_owned())])
+            }
+            Refusal::Idp(IdpError::Random) => (Internal, Reason::Internal, vec![]),
+            Refusal::Idp(_) => (InvalidArgument, Reason::IdpChallenge, vec![]),
             Refusal::Audit(_) => (Unavailable, Reason::AuditFailed, vec![]),
             Refusal::CallerGone => (Code::Cancelled, Reason::CallerGone, vec![]),
             Refusal::Internal(_) => (Internal, Reason::Internal, vec![]),

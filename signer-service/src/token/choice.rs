@@ -6,6 +6,7 @@ use super::{TokenError, TokenView, listing::CertificateObject};
 use crate::{
     certificate::{Certificate, KeyKind},
     config::{KeyChoice, KeyPreference},
+    idp,
 };
 
 /// What a key is wanted for.
@@ -15,6 +16,8 @@ pub enum Purpose {
     Signature,
     /// Authenticating a clinician: key usage digitalSignature.
     Authentication,
+    /// The same with a key that the national identity provider takes.
+    NationalLogin,
 }
 
 /// A caller's selection. Everything given must fit.
@@ -40,6 +43,7 @@ impl Purpose {
         match self {
             Purpose::Signature => "signing prescriptions",
             Purpose::Authentication => "authentication",
+            Purpose::NationalLogin => "the national identity provider",
         }
     }
 
@@ -47,7 +51,7 @@ impl Purpose {
     fn label_prefix(self) -> &'static str {
         match self {
             Purpose::Signature => "C.HP.QES",
-            Purpose::Authentication => "C.HP.AUT",
+            Purpose::Authentication | Purpose::NationalLogin => "C.HP.AUT",
         }
     }
 
@@ -55,16 +59,17 @@ impl Purpose {
     fn policy(self) -> &'static str {
         match self {
             Purpose::Signature => "1.2.276.0.76.4.72",
-            Purpose::Authentication => "1.2.276.0.76.4.75",
+            Purpose::Authentication | Purpose::NationalLogin => "1.2.276.0.76.4.75",
         }
     }
 
     /// Whether the key usage allows it; a certificate without the extension allows everything.
     fn allowed_by(self, certificate: &Certificate) -> bool {
-        certificate.usage.is_none_or(|usage| match self {
+        let usable = certificate.usage.is_none_or(|usage| match self {
             Purpose::Signature => usage.document_signature,
-            Purpose::Authentication => usage.authentication,
-        })
+            Purpose::Authentication | Purpose::NationalLogin => usage.authentication,
+        });
+        usable && (self != Purpose::NationalLogin || idp::takes(&certificate.key))
     }
 }
 
