@@ -18,6 +18,7 @@ pub mod hpc;
 pub mod identify;
 pub mod pace;
 pub mod pin;
+pub mod pins;
 pub mod profile;
 pub mod public_key;
 pub mod secure_messaging;
