@@ -27,7 +27,7 @@ pub(crate) use trust::TrustedKey;
 
 use crate::ProfileName;
 use crate::crypto::{Day, PrivateKey, is_published};
-use crate::layout::{self, Content, File, Key, Layout, Password, Secret};
+use crate::layout::{self, Content, File, Folder, Key, Layout, Password, Secret};
 use counters::Counters;
 use state::State;
 
@@ -114,7 +114,10 @@ impl CardImage {
         let counters = Counters::open(&directory.join(COUNTERS), layout)?;
         let mut keys = Vec::new();
         for key in &layout.keys {
-            let value = fixed.key(key).map_err(|e| damaged(format!("{}: {e}", key.path)))?;
+            let value = state
+                .key(key)
+                .and_then(|value| value.map_or_else(|| fixed.key(key), |value| Ok(Some(value))));
+            let value = value.map_err(|e| damaged(format!("{}: {e}", key.path)))?;
             if value.as_ref().is_some_and(is_published) {
                 let path = directory.join(CARD);
                 return Err(ImageError::PublishedKey { path, key: key.path.clone() });
@@ -188,6 +191,28 @@ impl CardImage {
 
     pub(crate) fn key(&self, key: &Key) -> Option<&PrivateKey> {
         self.keys.get(key.id).and_then(Option::as_ref)
+    }
+
+    /// Gives a key object a value that was made on the card.
+    pub(crate) fn store_key(&mut self, key: &Key, value: PrivateKey) -> Result<(), ImageError> {
+        let text = value.to_hex().map_err(|error| ImageError::Damaged {
+            path: self.directory.join(STATE),
+            reason: error.to_string(),
+        })?;
+        self.change(|state| state.set_key(key, text))?;
+        if let Some(slot) = self.keys.get_mut(key.id) {
+            *slot = Some(value);
+        }
+        Ok(())
+    }
+
+    /// Whether a folder is active.
+    pub(crate) fn is_active(&self, folder: &Folder) -> bool {
+        self.state.is_active(folder)
+    }
+
+    pub(crate) fn store_active(&mut self, folder: &Folder, active: bool) -> Result<(), ImageError> {
+        self.change(|state| state.set_active(folder, active))
     }
 
     /// The key with this reference that verifies certificates.

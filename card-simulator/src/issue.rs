@@ -217,7 +217,7 @@ impl NewCard {
             Fixed::new(self.profile, iccsn.clone(), self.secrets.can.clone(), self.signatures_per_pin);
         let keys = self.generate_keys(layout)?;
         for (key, value) in &keys {
-            fixed.keys.insert(key.path.clone(), hex::encode(value.to_der()?.as_slice()));
+            fixed.keys.insert(key.path.clone(), value.to_hex()?);
         }
         let authority_directory = self.authority.clone().unwrap_or_else(|| directory.join("ca"));
         let authority = Authority::open(&authority_directory, self.rsa_keys)?;

@@ -13,6 +13,7 @@ mod chain;
 mod channel;
 mod channels;
 mod environment;
+mod folder_life;
 mod key_pair;
 mod pin;
 mod pin_block;
@@ -258,6 +259,7 @@ type Handler = fn(&mut Card, &Command<'_>) -> Outcome;
 /// Finds the handler: an unknown instruction is 6D00, a known one under a foreign class 6E00.
 fn is_known(class: Class, ins: u8) -> Result<Handler, Sw> {
     let interindustry: Option<Handler> = match ins {
+        0x04 => Some(Card::deactivate),
         0x06 => Some(Card::deactivate_record),
         0x08 => Some(Card::activate_record),
         0x0C => Some(Card::erase_record),
@@ -269,6 +271,7 @@ fn is_known(class: Class, ins: u8) -> Result<Handler, Sw> {
         0x28 => Some(Card::enable_verification),
         0x2A => Some(Card::perform_security_operation),
         0x2C => Some(Card::reset_retry_counter),
+        0x44 => Some(Card::activate),
         0x46 => Some(Card::generate_asymmetric_key_pair),
         0x70 => Some(Card::manage_channel),
         0x84 => Some(Card::challenge),

@@ -97,6 +97,16 @@ impl PrivateKey {
         Ok(PrivateKey::Rsa(Box::new(key)))
     }
 
+    /// PKCS #8 in hexadecimal, as images have it.
+    pub(crate) fn to_hex(&self) -> Result<String, CryptoError> {
+        Ok(hex::encode(self.to_der()?.as_slice()))
+    }
+
+    /// Reads PKCS #8 in hexadecimal.
+    pub(crate) fn from_hex(text: &str) -> Result<PrivateKey, CryptoError> {
+        PrivateKey::from_der(&Zeroizing::new(hex::decode(text).map_err(|_| CryptoError::Damaged)?))
+    }
+
     /// SubjectPublicKeyInfo DER.
     pub(crate) fn public_der(&self) -> Result<Vec<u8>, CryptoError> {
         let document = match self {

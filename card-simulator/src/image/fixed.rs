@@ -74,13 +74,7 @@ impl Fixed {
     }
 
     pub(super) fn key(&self, key: &Key) -> Result<Option<PrivateKey>, CryptoError> {
-        match self.keys.get(&key.path) {
-            None => Ok(None),
-            Some(text) => {
-                let der = zeroize::Zeroizing::new(hex::decode(text).map_err(|_| CryptoError::Damaged)?);
-                PrivateKey::from_der(&der).map(Some)
-            }
-        }
+        self.keys.get(&key.path).map(|text| PrivateKey::from_hex(text)).transpose()
     }
 
     pub(super) fn body(&self, file: &File) -> Option<Body> {

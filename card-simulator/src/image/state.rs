@@ -1,6 +1,6 @@
 //! `state.json`: what commands changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::trust::Learned;
 use super::{Body, ImageError, PasswordState};
-use crate::layout::{File, Layout, Password, Secret, Transport};
+use crate::crypto::{CryptoError, PrivateKey};
+use crate::layout::{File, Folder, Key, Layout, Password, Secret, Transport};
 
 /// The changing part of a card image, counters apart.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub(super) struct State {
     enabled: BTreeMap<String, bool>,
     /// Contents of the files that were written, by path.
     files: BTreeMap<String, Body>,
+    /// Paths of the folders that were deactivated.
+    #[serde(default)]
+    deactivated: BTreeSet<String>,
+    /// PKCS #8 in hexadecimal of the keys that were generated on the card, by path.
+    #[serde(default)]
+    keys: BTreeMap<String, String>,
     /// From card-verifiable certificates.
     #[serde(default)]
     pub(super) learned: Learned,
@@ -60,6 +67,26 @@ impl State {
 
     pub(super) fn set_enabled(&mut self, password: &Password, enabled: bool) {
         self.enabled.insert(password.path.clone(), enabled);
+    }
+
+    pub(super) fn is_active(&self, folder: &Folder) -> bool {
+        !self.deactivated.contains(&folder.path)
+    }
+
+    pub(super) fn set_active(&mut self, folder: &Folder, active: bool) {
+        if active {
+            self.deactivated.remove(&folder.path);
+        } else {
+            self.deactivated.insert(folder.path.clone());
+        }
+    }
+
+    pub(super) fn key(&self, key: &Key) -> Result<Option<PrivateKey>, CryptoError> {
+        self.keys.get(&key.path).map(|text| PrivateKey::from_hex(text)).transpose()
+    }
+
+    pub(super) fn set_key(&mut self, key: &Key, value: String) {
+        self.keys.insert(key.path.clone(), value);
     }
 
     pub(super) fn body(&self, file: &File) -> Option<Body> {

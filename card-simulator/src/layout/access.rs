@@ -147,6 +147,12 @@ impl AccessRules {
             .map(|(_, condition)| condition)
     }
 
+    /// Everything the rules name, in any state and environment.
+    #[cfg(test)]
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation> {
+        self.sets.iter().flat_map(|set| &set.rules).flat_map(|(operations, _)| operations.iter().copied())
+    }
+
     /// Whether the object has rules for this security environment.
     pub(crate) fn knows_environment(&self, number: u8) -> bool {
         self.sets.iter().any(|set| set.environment == Some(number))

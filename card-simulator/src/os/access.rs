@@ -16,8 +16,9 @@ impl Card {
         operation: Operation,
     ) -> Result<Vec<u8>, Sw> {
         let environment = channel.environment_of(folder);
-        let condition =
-            access.condition(self.interface, true, environment, operation).ok_or(Sw::SECURITY_STATUS)?;
+        let condition = access
+            .condition(self.interface, self.is_active(folder), environment, operation)
+            .ok_or(Sw::SECURITY_STATUS)?;
         let holds = condition.holds(&|atom| match atom {
             Condition::Password(reference) => self.is_satisfied(channel, folder, *reference),
             Condition::FreshPassword(reference) => self.is_fresh(channel, folder, *reference),

@@ -44,9 +44,13 @@ impl Card {
     }
 
     fn enter(&mut self, command: &Command<'_>, folder: &'static Folder) -> Outcome {
-        let answer = self.answer(command, || folder_control(folder))?;
+        let active = self.image.is_active(folder);
+        let mut answer = self.answer(command, || folder_control(folder, active))?;
         let layout = self.layout;
         self.channel_mut(command.channel())?.enter(layout, folder);
+        if !active {
+            answer.status = Sw::DEACTIVATED;
+        }
         Ok(answer)
     }
 
@@ -73,13 +77,14 @@ impl Card {
 }
 
 const ACTIVATED: [u8; 1] = [0x05];
+const DEACTIVATED: [u8; 1] = [0x04];
 
-fn folder_control(folder: &Folder) -> Vec<u8> {
+fn folder_control(folder: &Folder, active: bool) -> Vec<u8> {
     let mut objects = tlv::encode(0x82, &[0x78]);
     if let Some(fid) = folder.fid {
         objects.extend(tlv::encode(0x83, &fid.to_be_bytes()));
     }
-    objects.extend(tlv::encode(0x8A, &ACTIVATED));
+    objects.extend(tlv::encode(0x8A, if active { &ACTIVATED } else { &DEACTIVATED }));
     objects.extend(tlv::encode(0x84, &folder.aid));
     tlv::encode(0x62, &objects)
 }

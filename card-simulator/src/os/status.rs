@@ -8,6 +8,7 @@ impl Sw {
     pub(crate) const OK: Sw = Sw(0x9000);
     pub(crate) const LIST_TRUNCATED: Sw = Sw(0x6200);
     pub(crate) const END_OF_FILE: Sw = Sw(0x6282);
+    pub(crate) const DEACTIVATED: Sw = Sw(0x6283);
     pub(crate) const RECORD_DEACTIVATED: Sw = Sw(0x6287);
     pub(crate) const TRANSPORT_PIN: Sw = Sw(0x62C1);
     pub(crate) const EMPTY_PIN: Sw = Sw(0x62C7);
