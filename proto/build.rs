@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const SOURCE: &str = "hpc/signer/v1/signer.proto";
 
 /// Messages that hold secrets or patient data: their `Debug` is written by hand in `src/redacted.rs`.
-const REDACTED: [&str; 15] = [
+const REDACTED: [&str; 16] = [
     "hpc.signer.v1.Pin",
     "hpc.signer.v1.SignPrescriptionRequest",
     "hpc.signer.v1.SignPrescriptionResponse",
@@ -16,6 +16,7 @@ const REDACTED: [&str; 15] = [
     "hpc.signer.v1.GetComfortSessionRequest",
     "hpc.signer.v1.AnswerIdpChallengeRequest",
     "hpc.signer.v1.AnswerIdpChallengeResponse",
+    "hpc.signer.v1.AuthenticateClinicianResponse",
     "hpc.signer.v1.VerifySignatureRequest",
     "hpc.signer.v1.VerifySignatureResponse",
     "hpc.signer.v1.ReadInsuranceResponse",

@@ -37,7 +37,7 @@ pub use anchors::{AnchorError, Standing, TrustAnchors};
 pub use ber::BerError;
 pub use finding::{Finding, FindingCode, Severity};
 pub use policy::{Judgement, PRESCRIBERS, Policy, QUALIFIED_HBA, Reason, Revocation, Verdict};
-pub use profession::{ValidityModel, professions};
+pub use profession::{ValidityModel, professions, registration_number};
 pub use report::{Chain, CurrentStatus, EmbeddedStatus, Mathematics, Report, Signer};
 pub use sign::{BuildError, SigningRequest, Unsigned, prepare};
 pub use verify::{ParseError, verify};

@@ -27,6 +27,11 @@ pub fn professions(certificate: &[u8]) -> Vec<String> {
     profession.unwrap_or_default().oids.iter().map(ToString::to_string).collect()
 }
 
+/// Registration number - the Telematik-ID - in the first admission of a certificate (DER), if it has one.
+pub fn registration_number(certificate: &[u8]) -> Option<String> {
+    Profession::of(&Certificate::from_der(certificate).ok()?).registration_number
+}
+
 /// Certificate policies, dotted; none when the extension is missing or damaged.
 pub(crate) fn policies(certificate: &Certificate) -> Vec<String> {
     let policies = certificate.extension(oid::CERTIFICATE_POLICIES);

@@ -6,9 +6,10 @@ use zeroize::Zeroize;
 
 use crate::v1::{
     ActivateComfortSignatureRequest, Address, AnswerIdpChallengeRequest, AnswerIdpChallengeResponse,
-    BatchBegin, BatchDocument, DeactivateComfortSignatureRequest, GetComfortSessionRequest, PersonalData,
-    Pin, ReadInsuranceResponse, SignPrescriptionRequest, SignPrescriptionResponse, VerifySignatureRequest,
-    VerifySignatureResponse, sign_prescription_request::InsuranceCheck,
+    AuthenticateClinicianResponse, BatchBegin, BatchDocument, DeactivateComfortSignatureRequest,
+    GetComfortSessionRequest, PersonalData, Pin, ReadInsuranceResponse, SignPrescriptionRequest,
+    SignPrescriptionResponse, VerifySignatureRequest, VerifySignatureResponse,
+    sign_prescription_request::InsuranceCheck,
 };
 
 impl Debug for Pin {
@@ -79,6 +80,16 @@ impl Debug for ActivateComfortSignatureRequest {
             .field("card", &self.card)
             .field("max_signatures", &self.max_signatures)
             .field("max_time", &self.max_time)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for AuthenticateClinicianResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("AuthenticateClinicianResponse")
+            .field("chain", &self.chain())
+            .field("granted_scopes", &self.granted_scopes)
+            .field("audit_sequence", &self.audit_sequence)
             .finish_non_exhaustive()
     }
 }

@@ -41,7 +41,7 @@ pub enum Command {
         args: client::SignArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Sign many prescriptions with one PIN, in the order of their names
     SignBatch {
@@ -50,7 +50,7 @@ pub enum Command {
         args: client::SignBatchArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Keep a card unlocked for one user, within limits
     Comfort {
@@ -59,7 +59,7 @@ pub enum Command {
         command: client::ComfortCommand,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Verify a signed prescription
     Verify {
@@ -68,7 +68,7 @@ pub enum Command {
         args: client::VerifyArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Read an insurance card
     ReadCard {
@@ -77,7 +77,7 @@ pub enum Command {
         args: client::ReadCardArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Authenticate the clinician whose card is plugged in
     Authenticate {
@@ -86,7 +86,7 @@ pub enum Command {
         args: client::AuthenticateArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Answer a login challenge of the national identity provider
     AnswerIdp {
@@ -107,7 +107,7 @@ pub enum Command {
     ListCards {
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
 }
 
@@ -131,23 +131,6 @@ pub struct InitArgs {
     /// Folder for config.toml, made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
-}
-
-/// Options of all client commands.
-#[derive(Debug, Clone, Args)]
-pub struct ConnectionArgs {
-    /// Address of the service: unix:/path, or http://127.0.0.1:port of a development service
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "HPC_SIGNER_ADDRESS",
-        global = true,
-        default_value = "unix:/run/hpc-signer/signer.sock"
-    )]
-    pub connect: String,
-    /// Answer as JSON, errors too
-    #[arg(long, global = true)]
-    pub json: bool,
 }
 
 #[cfg(test)]

@@ -6,13 +6,22 @@ mod comfort;
 mod pin;
 mod show;
 
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    process::ExitCode,
+};
 
+use clap::Args;
 use proto::v1::signer_service_client::SignerServiceClient;
 use serde_json::{Value, json};
 use thiserror::Error;
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
@@ -29,20 +38,63 @@ pub use pin::PinSource;
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// A connection to the service.
-pub type Client = SignerServiceClient<Channel>;
+pub type Client = SignerServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Adds the clinician's token to each call, if there is one.
+#[derive(Debug, Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Options of all client commands.
+#[derive(Debug, Clone, Args)]
+pub struct Connection {
+    /// Address of the service: unix:/path, or http://127.0.0.1:port of a development service
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "HPC_SIGNER_ADDRESS",
+        global = true,
+        default_value = "unix:/run/hpc-signer/signer.sock"
+    )]
+    pub connect: String,
+    /// File with the access token of a clinician (`authenticate --token-file`)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token: Option<PathBuf>,
+    /// Answer as JSON, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+}
 
 /// Connects to `unix:/path` or `http://host:port`.
 ///
 /// # Errors
 /// Nobody answers there.
-pub async fn connect(address: &str) -> Result<Client, ClientError> {
+pub async fn connect(connection: &Connection) -> Result<Client, ClientError> {
+    let address = &connection.connect;
     let unreachable = |error: tonic::transport::Error| ClientError::Unreachable {
         address: address.to_owned(),
         reason: innermost(&error),
     };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
     let channel = endpoint.connect().await.map_err(unreachable)?;
-    Ok(SignerServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER))
+    let token = match &connection.token {
+        None => None,
+        Some(path) => {
+            let text = String::from_utf8(read_file(path)?).unwrap_or_default();
+            let header = format!("Bearer {}", text.trim()).parse();
+            Some(header.map_err(|_| ClientError::Pin("the token file holds no token".into()))?)
+        }
+    };
+    Ok(SignerServiceClient::with_interceptor(channel, Bearer(token))
+        .max_decoding_message_size(LARGEST_ANSWER))
 }
 
 /// What a command says at its end.
@@ -191,6 +243,14 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
     fs::read(path).map_err(|source| ClientError::File { path: path.to_owned(), source })
+}
+
+/// Writes a secret of the caller.
+fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), ClientError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| ClientError::File { path: path.to_owned(), source })
 }
 
 fn write_file(path: &std::path::Path, bytes: &[u8]) -> Result<(), ClientError> {

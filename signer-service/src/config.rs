@@ -53,6 +53,9 @@ pub struct Config {
     /// How OCSP responders are asked.
     #[serde(default)]
     pub ocsp: Ocsp,
+    /// Tokens of clinicians.
+    #[serde(default)]
+    pub clinicians: Clinicians,
     /// Signatures without a PIN each.
     #[serde(default)]
     pub comfort: Comfort,
@@ -121,7 +124,7 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let audit = &mut self.audit;
         audit.database.resolve(folder);
-        let audit = [&mut audit.checkpoint_key, &mut audit.pseudonym_key];
+        let audit = [&mut audit.checkpoint_key, &mut audit.pseudonym_key, &mut self.clinicians.token_key];
         let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit);
         for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
@@ -141,6 +144,13 @@ impl Config {
             if reason.trim().is_empty() {
                 return refuse("rules.off", "a reason for each rule", format!("none for {rule}"));
             }
+        }
+        if !(1..=3600).contains(&self.clinicians.token_seconds) {
+            return refuse(
+                "clinicians.token_seconds",
+                "1 to 3600",
+                self.clinicians.token_seconds.to_string(),
+            );
         }
         let comfort = &self.comfort;
         if comfort.enabled && self.listen.insecure_tcp.is_some() {
@@ -253,6 +263,7 @@ mod tests {
             ("[limits]\ncms_bytes = '1M'", ["limits.cms_bytes: ", "string \"1M\", expected usize"]),
             ("[rules.off]\nEVERYTHING = 'why not'", ["rules.off: expected names", "got EVERYTHING"]),
             ("[rules.off]\nMVO_ID = ' '", ["rules.off: expected a reason", "none for MVO_ID"]),
+            ("[clinicians]\ntoken_seconds = 0", ["clinicians.token_seconds: expected 1 to 3600", "got 0"]),
             ("[comfort]\nmax_signatures = 251", ["comfort.max_signatures: expected 1 to 250", "got 251"]),
             ("[comfort]\nmax_hours = 25", ["comfort.max_hours: expected 1 to 24", "got 25"]),
             ("[comfort]\nsessions_per_card = 1", ["comfort.sessions_per_card: expected 2", "got 1"]),

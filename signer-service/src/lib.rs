@@ -9,6 +9,7 @@
 //! | [`signature`] | from document and card to a verified CMS |
 //! | [`comfort`] | cards that are kept unlocked for one user, within limits |
 //! | [`authentication`] | from challenge and card to a proven clinician |
+//! | [`clinician`] | sessions, tokens and scopes of proven clinicians |
 //! | [`ocsp`] | whether a certificate was revoked, as its responder says |
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
@@ -21,6 +22,7 @@ pub mod authentication;
 pub mod certificate;
 pub mod cli;
 pub mod client;
+pub mod clinician;
 pub mod comfort;
 pub mod config;
 pub mod database;

@@ -5,8 +5,8 @@ use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode};
 use clap::Parser;
 use signer_service::{
     audit,
-    cli::{Cli, Command, ConnectionArgs, InitArgs, ServeArgs},
-    client::{self, ClientError, Exit, Outcome},
+    cli::{Cli, Command, InitArgs, ServeArgs},
+    client::{self, ClientError, Connection, Exit, Outcome},
     config::{self, Config},
     logging, server,
 };
@@ -29,33 +29,28 @@ async fn run(command: Command) -> ExitCode {
         Command::Audit { command } => end(audit::command::run(&command).await.map(Some)),
         Command::Init(args) => end(init(&args)),
         Command::Sign { args, connection } => {
-            let called =
-                async { client::sign(&mut client::connect(&connection.connect).await?, &args).await };
+            let called = async { client::sign(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::SignBatch { args, connection } => {
-            let called =
-                async { client::sign_batch(&mut client::connect(&connection.connect).await?, &args).await };
+            let called = async { client::sign_batch(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::Comfort { command, connection } => {
-            let called =
-                async { client::comfort(&mut client::connect(&connection.connect).await?, &command).await };
+            let called = async { client::comfort(&mut client::connect(&connection).await?, &command).await };
             show(called.await, &connection)
         }
         Command::Verify { args, connection } => {
-            let called =
-                async { client::verify(&mut client::connect(&connection.connect).await?, &args).await };
+            let called = async { client::verify(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::ReadCard { args, connection } => {
-            let called =
-                async { client::read_card(&mut client::connect(&connection.connect).await?, &args).await };
+            let called = async { client::read_card(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::Authenticate { args, connection } => {
             let called =
-                async { client::authenticate(&mut client::connect(&connection.connect).await?, &args).await };
+                async { client::authenticate(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::AnswerIdp { args, connection } => {
@@ -64,7 +59,7 @@ async fn run(command: Command) -> ExitCode {
             show(called.await, &connection)
         }
         Command::ListCards { connection } => {
-            let called = async { client::list_cards(&mut client::connect(&connection.connect).await?).await };
+            let called = async { client::list_cards(&mut client::connect(&connection).await?).await };
             show(called.await, &connection)
         }
     }
@@ -98,7 +93,7 @@ fn init(args: &InitArgs) -> anyhow::Result<Option<String>> {
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr)] // the place where the program talks
-fn show(result: Result<Outcome, ClientError>, connection: &ConnectionArgs) -> ExitCode {
+fn show(result: Result<Outcome, ClientError>, connection: &Connection) -> ExitCode {
     match result {
         Ok(outcome) if connection.json => {
             println!("{:#}", outcome.json);

@@ -14,10 +14,12 @@ use tonic::transport::server::Router;
 
 use crate::{
     audit::{AuditError, AuditTrail, pseudonym::PseudonymKey},
+    clinician::{Clinicians, scope::Policy, token::TokenKey},
     comfort::ComfortSessions,
     config::Config,
     database::{Database, DatabaseError},
     insurance::InsuranceReaders,
+    key_file::{self, KeyError},
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
     service::{JobCodes, Signer, State},
@@ -52,6 +54,12 @@ pub enum ServerError {
     /// The key for names of patients.
     #[error("audit.pseudonym_key: {0}")]
     Pseudonyms(#[source] std::io::Error),
+    /// The key for tokens.
+    #[error("clinicians.token_key: {0}")]
+    TokenKey(#[source] KeyError),
+    /// The table of professions.
+    #[error("table of professions: {0}")]
+    Professions(#[source] toml::de::Error),
     /// The Unix socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -188,9 +196,15 @@ async fn load(config: Config) -> Result<State, ServerError> {
         audit: AuditTrail::open(&config.audit.database, &config.audit.checkpoint_key).await?,
         pseudonyms: PseudonymKey::open(&config.audit.pseudonym_key).map_err(ServerError::Pseudonyms)?,
         jobs: JobCodes::default(),
+        clinicians: clinicians(&config)?,
         comfort: ComfortSessions::default(),
         config,
     })
+}
+
+fn clinicians(config: &Config) -> Result<Clinicians, ServerError> {
+    let key = key_file::open(&config.clinicians.token_key).map_err(ServerError::TokenKey)?;
+    Ok(Clinicians::new(TokenKey::new(key), Policy::built_in().map_err(ServerError::Professions)?))
 }
 
 /// The signing service, health and reflection.

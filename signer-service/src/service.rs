@@ -6,6 +6,7 @@ mod batch;
 mod caller;
 mod cards;
 mod check;
+mod clinician;
 mod comfort;
 mod convert;
 mod document;
@@ -40,6 +41,7 @@ use caller::{Caller, Presence};
 
 use crate::{
     audit::{AuditTrail, Entry, pseudonym::PseudonymKey},
+    clinician::Clinicians,
     comfort::ComfortSessions,
     config::Config,
     insurance::InsuranceReaders,
@@ -63,6 +65,8 @@ pub struct State {
     pub pseudonyms: PseudonymKey,
     /// Job codes of batches at work.
     pub jobs: JobCodes,
+    /// Who proved who they are.
+    pub clinicians: Clinicians,
     /// Cards that are kept unlocked.
     pub comfort: ComfortSessions,
     /// The configuration.
@@ -133,8 +137,8 @@ impl Signer {
         let working = Arc::clone(&self.working).read_owned().await;
         // Goes away with this future, which ends when nobody waits for it any more.
         let presence = Presence::new();
-        let work =
-            work(Arc::clone(&self.state), presence.caller(id.clone(), String::new()), request.into_inner());
+        let caller = presence.caller(id.clone(), &request);
+        let work = work(Arc::clone(&self.state), caller, request.into_inner());
         let begun = Instant::now();
         let task = async move {
             let result = work.await;
@@ -167,7 +171,7 @@ impl Signer {
         let span = tracing::info_span!("request", %id, call);
         let working = Arc::clone(&self.working).read_owned().await;
         let presence = Presence::new();
-        let caller = presence.caller(id.clone(), String::new());
+        let caller = presence.caller(id.clone(), &request);
         let (out, answers) = batch::channel();
         let work = work(Arc::clone(&self.state), caller, request.into_inner(), out.clone());
         let (begun, refused_id) = (Instant::now(), id.clone());
@@ -276,6 +280,13 @@ impl SignerService for Signer {
         request: Request<v1::AnswerIdpChallengeRequest>,
     ) -> Result<Response<v1::AnswerIdpChallengeResponse>, Status> {
         self.answer("AnswerIdpChallenge", request, idp::call).await
+    }
+
+    async fn get_token_keys(
+        &self,
+        request: Request<v1::GetTokenKeysRequest>,
+    ) -> Result<Response<v1::GetTokenKeysResponse>, Status> {
+        self.answer("GetTokenKeys", request, clinician::keys).await
     }
 
     async fn list_cards(

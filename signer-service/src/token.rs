@@ -33,6 +33,8 @@ pub struct Module {
     context: Pkcs11,
     /// One session per slot that stays open: with some modules closing the last one races with opening the next.
     idle: Mutex<HashMap<u64, Session>>,
+    /// How often a new card was found in a slot.
+    insertions: Mutex<HashMap<u64, u64>>,
     queues: Mutex<HashMap<u64, Queue>>,
 }
 
@@ -52,7 +54,7 @@ impl Module {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, Function::Initialize)) => {}
             Err(error) => return Err(refuse(error)),
         }
-        Ok(Module { context, idle: Mutex::default(), queues: Mutex::default() })
+        Ok(Module { context, idle: Mutex::default(), insertions: Mutex::default(), queues: Mutex::default() })
     }
 
     /// Name and version the module gives itself.
@@ -93,7 +95,25 @@ impl Module {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.get(&slot.id()).is_none_or(|session| session.get_session_info().is_err()) {
             idle.insert(slot.id(), self.context.open_ro_session(slot)?);
+            self.count_insertion(slot);
         }
         Ok(self.context.open_ro_session(slot)?)
+    }
+
+    /// Which insertion the card of this token is: another number, or none, once it left its place. Costs no card command.
+    pub fn insertion(&self, token: &TokenView) -> Option<u64> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.context.get_slot_info(token.slot).is_ok_and(|place| place.token_present());
+        if !present || idle.get(&token.slot.id())?.get_session_info().is_err() {
+            idle.remove(&token.slot.id());
+            return None;
+        }
+        let insertions = self.insertions.lock().unwrap_or_else(PoisonError::into_inner);
+        insertions.get(&token.slot.id()).copied()
+    }
+
+    fn count_insertion(&self, slot: Slot) {
+        let mut insertions = self.insertions.lock().unwrap_or_else(PoisonError::into_inner);
+        *insertions.entry(slot.id()).or_default() += 1;
     }
 }

@@ -7,6 +7,7 @@ use proto::v1::{self, Verdict, sign_prescription_request::InsuranceCheck};
 
 use super::{
     Client, ClientError, Exit, Outcome, comfort::read_user, pin::PinSource, read_file, show, write_file,
+    write_private,
 };
 
 /// Which card.
@@ -74,6 +75,15 @@ pub struct AuthenticateArgs {
     /// For whom the clinician is authenticated
     #[arg(long, value_name = "TEXT", default_value = "signer-service authenticate")]
     audience: String,
+    /// Ask for an access token with this scope, e.g. prescription.sign; can be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// What the patient consented to, e.g. patient/Observation.rs; can be repeated
+    #[arg(long, value_name = "SCOPE")]
+    consent: Vec<String>,
+    /// Where the access token goes; created with mode 0600
+    #[arg(long, value_name = "FILE", requires = "scopes")]
+    token_file: Option<PathBuf>,
     /// Where the signature over the challenge (CMS, DER) goes
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -174,10 +184,15 @@ pub async fn authenticate(client: &mut Client, args: &AuthenticateArgs) -> Resul
         pin: args.pin.read("Card PIN (PIN.CH)")?,
         nonce: Vec::new(),
         audience: args.audience.clone(),
+        scopes: args.scopes.clone(),
+        consent: args.consent.clone(),
     };
     let answer = client.authenticate_clinician(request).await?.into_inner();
     if let Some(path) = &args.out {
         write_file(path, &answer.cms)?;
+    }
+    if let Some(path) = &args.token_file {
+        write_private(path, answer.access_token.as_bytes())?;
     }
     Ok(Outcome {
         text: show::authenticated(&answer),

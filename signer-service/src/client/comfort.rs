@@ -1,13 +1,16 @@
 //! `comfort`: one PIN for many signatures of one user. The user id is a secret and lives in a file of its user.
 
-use std::{io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use proto::v1;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{CardArgs, Client, ClientError, Exit, Outcome, calls::selector, pin::PinSource, read_file, show};
+use super::{
+    CardArgs, Client, ClientError, Exit, Outcome, calls::selector, pin::PinSource, read_file, show,
+    write_private,
+};
 
 /// What to do with a comfort session.
 #[derive(Debug, Clone, Subcommand)]
@@ -101,12 +104,7 @@ async fn activate(
             .map(|minutes| prost_types::Duration { seconds: i64::from(minutes) * 60, nanos: 0 }),
     };
     let answer = client.activate_comfort_signature(request).await?.into_inner();
-    let write = || {
-        let mut file = std::fs::OpenOptions::new();
-        file.write(true).create(true).truncate(true).mode(0o600);
-        writeln!(file.open(&user.user_file)?, "{user_id}")
-    };
-    write().map_err(|source| ClientError::File { path: user.user_file.clone(), source })?;
+    write_private(&user.user_file, format!("{user_id}\n").as_bytes())?;
     Ok(shown(&answer.session.unwrap_or_default()))
 }
 

@@ -200,6 +200,10 @@ pub(super) fn authenticated(answer: &v1::AuthenticateClinicianResponse) -> Strin
     text.line("certificate chain", short(answer.chain().as_str_name(), "CHAIN_"));
     text.line("algorithm", &answer.algorithm);
     text.line("nonce", &hex::encode(&answer.nonce));
+    text.line("granted", &answer.granted_scopes.join(" "));
+    for refused in &answer.refused_scopes {
+        text.line("refused", &format!("{} ({})", refused.scope, refused.refused_by));
+    }
     text.line("audit record", &answer.audit_sequence.to_string());
     text.times(&answer.times);
     text.finish()
@@ -210,6 +214,11 @@ pub(super) fn authenticated_json(answer: &v1::AuthenticateClinicianResponse) -> 
         "certificate": certificate(answer.certificate.as_ref()),
         "telematik_id": answer.telematik_id,
         "profession_oids": answer.profession_oids,
+        "granted_scopes": answer.granted_scopes,
+        "refused_scopes": answer.refused_scopes.iter()
+            .map(|refused| json!({ "scope": refused.scope, "refused_by": refused.refused_by }))
+            .collect::<Vec<_>>(),
+        "expires_at": time(answer.expires_at),
         "chain": short(answer.chain().as_str_name(), "CHAIN_"),
         "algorithm": answer.algorithm,
         "signed_bytes": String::from_utf8_lossy(&answer.signed_bytes),

@@ -135,6 +135,46 @@ pub enum NonceRule {
     Omit,
 }
 
+/// Tokens of clinicians.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clinicians {
+    /// Which callers need one to use a signature card.
+    pub token_required: TokenDemand,
+    /// How long one lasts.
+    pub token_seconds: u32,
+    /// Private key that signs them, PEM; made if it is not there, with the public key beside it.
+    pub token_key: PathBuf,
+    /// Claim "iss".
+    pub issuer: String,
+    /// What has to be known of the certificate.
+    pub revocation: CertificateCheck,
+}
+
+/// Who needs a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenDemand {
+    /// Nobody.
+    Never,
+    /// Callers over the network.
+    Remote,
+    /// Everybody.
+    Always,
+}
+
+/// What has to be known of a certificate before it names a clinician.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateCheck {
+    /// That it is good.
+    Required,
+    /// That it is not known to be revoked.
+    IfReachable,
+    /// Nothing.
+    Off,
+}
+
 /// Comfort signatures (gemSpec_Kon, SAK_COMFORT_SIGNATURE_MAX and _TIMER).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -234,6 +274,18 @@ impl Default for Ocsp {
             cache_seconds: 300,
             prefetch_minutes: 60,
             addresses: HashMap::new(),
+        }
+    }
+}
+
+impl Default for Clinicians {
+    fn default() -> Self {
+        Clinicians {
+            token_required: TokenDemand::Remote,
+            token_seconds: 300,
+            token_key: "tokens.key".into(),
+            issuer: "hpc-signer".into(),
+            revocation: CertificateCheck::IfReachable,
         }
     }
 }

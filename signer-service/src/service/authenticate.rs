@@ -6,10 +6,15 @@ use proto::v1;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::{Caller, Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use super::{
+    Caller, Chosen, Refusal, State, blocking,
+    clinician::{self, Issued, Wish},
+    convert, find_key, record_refusal, secret, selector,
+};
 use crate::{
     audit::Entry,
     authentication::{self, Proof},
+    clinician::scope::{Refused, Scope},
     signature::{self, SignatureError},
     times::Steps,
     token::{Purpose, Selector},
@@ -18,11 +23,15 @@ use crate::{
 /// Shortest nonce of a caller, and length of the service's own.
 const NONCE: usize = 32;
 
+/// Scopes of one request.
+const SCOPES: usize = 100;
+
 struct Order {
     selector: Selector,
     pin: Option<SecretString>,
     nonce: Vec<u8>,
     challenge: Vec<u8>,
+    wish: Option<Wish>,
 }
 
 /// What the key did.
@@ -58,14 +67,29 @@ async fn attempt(
     entry: &mut Entry,
 ) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
     let mut steps = Steps::start();
-    let order = read_request(request)?;
+    let mut order = read_request(request)?;
+    let (wish, client) = (order.wish.take(), caller.client.clone());
     let (nonce, challenge) = (order.nonce.clone(), order.challenge.clone());
     let chosen = find_key(state, order.selector.clone(), Purpose::Authentication).await?;
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
-    let (done, used) = prove(state, caller, chosen, order.pin, order.challenge).await?;
+    if wish.is_some() {
+        clinician::check_status(state, &certificate.der).await?;
+        steps.done("certificate status");
+    }
+    let (done, used) = prove(state, caller, chosen.clone(), order.pin, order.challenge).await?;
     steps.extend(used);
+    let issued = match wish {
+        None => None,
+        Some(wish) => Some(clinician::issue(state, &client, &chosen, &done.proof, wish).await?),
+    };
+    if let Some(issued) = &issued {
+        let granted: Vec<String> = issued.granted.iter().map(ToString::to_string).collect();
+        let version = &state.clinicians.policy().version;
+        entry.remark = Some(format!("granted: {}; professions {version}", granted.join(" ")));
+    }
+    let (token, granted, refused) = shown(issued);
     Ok(v1::AuthenticateClinicianResponse {
         certificate: Some(convert::certificate(&certificate)),
         signed_bytes: challenge,
@@ -79,7 +103,23 @@ async fn attempt(
         times: convert::steps(&steps),
         audit_sequence: 0,
         cms: done.proof.cms,
+        expires_at: token.as_ref().map(|(_, expires_at)| convert::timestamp(*expires_at)),
+        access_token: token.map(|(token, _)| token).unwrap_or_default(),
+        granted_scopes: granted,
+        refused_scopes: refused,
     })
+}
+
+type Shown = (Option<(String, OffsetDateTime)>, Vec<String>, Vec<v1::RefusedScope>);
+
+fn shown(issued: Option<Issued>) -> Shown {
+    let Some(issued) = issued else { return Shown::default() };
+    let refused = |refused: Refused| v1::RefusedScope {
+        scope: refused.scope,
+        refused_by: refused.by.code().to_owned(),
+    };
+    let granted = issued.granted.iter().map(ToString::to_string).collect();
+    (Some((issued.token, issued.expires_at)), granted, issued.refused.into_iter().map(refused).collect())
 }
 
 fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, Refusal> {
@@ -98,7 +138,16 @@ fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, 
         _ => return refuse("nonce", "32 to 256 bytes, or none"),
     };
     let challenge = authentication::challenge(&request.audience, &nonce);
-    Ok(Order { selector: selector(request.card)?, pin, nonce, challenge })
+    if request.scopes.len() > SCOPES || request.consent.len() > SCOPES {
+        return refuse("scopes", "at most 100");
+    }
+    let consent: Result<Vec<Scope>, _> = request.consent.iter().map(|text| text.parse()).collect();
+    let Ok(consent) = consent else {
+        return refuse("consent", "expected scopes, e.g. patient/Observation.rs");
+    };
+    let wish = Wish { audience: request.audience, scopes: request.scopes, consent };
+    let wish = (!wish.scopes.is_empty()).then_some(wish);
+    Ok(Order { selector: selector(request.card)?, pin, nonce, challenge, wish })
 }
 
 /// Has the authentication key of a card sign a text, and checks signature and certificate.

@@ -19,7 +19,7 @@ use proto::v1::{self, batch_answer::Step as Answer, batch_request::Step};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use super::{Caller, Chosen, Refusal, State, comfort, find_key, once, selector};
+use super::{Caller, Chosen, Refusal, State, clinician, comfort, find_key, once, selector};
 use crate::{
     audit::{Claim, KeysUnder},
     comfort::Session,
@@ -102,6 +102,7 @@ async fn begin_batch(
         }
     };
     let chosen = find_key(state, selector(begin.card)?, Purpose::Signature).await?;
+    clinician::authorize(state, &caller, &chosen).await?;
     let comfort = comfort::admit(state, &caller, &chosen, &begin.comfort_user_id)?;
     // Callers' own keys have no stroke.
     let claim = once::claim(state, &caller.own(&format!("batch/{id}"))).await?;

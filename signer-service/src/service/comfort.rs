@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proto::v1;
 use time::{Duration, OffsetDateTime};
 
-use super::{Caller, Chosen, Refusal, State, blocking, convert, find_key, record_refusal, secret, selector};
+use super::{
+    Caller, Chosen, Refusal, State, blocking, clinician, convert, find_key, record_refusal, secret, selector,
+};
 use crate::{
     audit::Entry,
     comfort::{Name, Session, UserId},
@@ -27,6 +29,7 @@ pub(super) async fn activate(
     let limits = limits(&state, &request)?;
     let user = user_id(&request.user_id)?;
     let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    clinician::authorize(&state, &caller, &chosen).await?;
     let name = name(&caller, &chosen, user);
     entry.name_certificate(&chosen.certificate.certificate);
     let opened = open(&state, &caller, chosen, &name, pin, limits).await;
@@ -57,6 +60,7 @@ pub(super) async fn deactivate(
 ) -> Result<v1::DeactivateComfortSignatureResponse, Refusal> {
     let user = user_id(&request.user_id)?;
     let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    clinician::authorize(&state, &caller, &chosen).await?;
     let session = state.comfort.close(&name(&caller, &chosen, user), OffsetDateTime::now_utc())?;
     let signed = session.signed();
     drop(session);
@@ -79,6 +83,7 @@ pub(super) async fn get(
     let look = Arc::clone(&state);
     blocking(move || look.module.tidy()).await?;
     let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    clinician::authorize(&state, &caller, &chosen).await?;
     let name = name(&caller, &chosen, user);
     let session = state.comfort.find(&name, OffsetDateTime::now_utc())?;
     Ok(v1::GetComfortSessionResponse { session: Some(shown(&state, &name.card, &session)) })

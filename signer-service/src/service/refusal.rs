@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use cades::{ParseError, ocsp::Status};
-use proto::v1::Reason;
+use proto::v1::{Chain, Reason};
 use thiserror::Error;
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     audit::AuditError,
+    clinician::NotValid,
     comfort::{Ended, NoSession},
     idp::IdpError,
     insurance::InsuranceError,
@@ -70,6 +71,27 @@ pub enum Refusal {
         /// As configured.
         limit: usize,
     },
+    /// Nobody proved who they are.
+    #[error("this call needs the token of a clinician")]
+    TokenRequired,
+    /// The token.
+    #[error("the token is not valid ({})", .0.code())]
+    TokenNotValid(NotValid),
+    /// The token grants something else.
+    #[error("the token does not grant {scope}")]
+    ScopeMissing {
+        /// What is missing.
+        scope: &'static str,
+    },
+    /// The token is somebody else's.
+    #[error("token and signature card are not shown to be of the same person")]
+    OtherPerson,
+    /// No token for strangers.
+    #[error("the card's certificate leads to no trust anchor, so there is no token for its holder")]
+    ClinicianUntrusted(Chain),
+    /// No token without knowing.
+    #[error("the state of the card's certificate could not be asked for")]
+    StatusUnknown,
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -108,6 +130,12 @@ impl From<SignatureError> for Refusal {
             SignatureError::Token(error) => Refusal::Token(error),
             other => Refusal::Signature(other),
         }
+    }
+}
+
+impl From<NotValid> for Refusal {
+    fn from(why: NotValid) -> Self {
+        Refusal::TokenNotValid(why)
     }
 }
 
@@ -171,6 +199,19 @@ impl Refusal {
             Refusal::ComfortSessionsFull { limit } => {
                 (ResourceExhausted, Reason::ComfortSessionsFull, vec![("limit", limit.to_string())])
             }
+            Refusal::TokenRequired => (Code::Unauthenticated, Reason::TokenRequired, vec![]),
+            Refusal::TokenNotValid(why) => {
+                (Code::Unauthenticated, Reason::TokenNotValid, vec![("why", why.code().to_owned())])
+            }
+            Refusal::ScopeMissing { scope } => {
+                (Code::PermissionDenied, Reason::ScopeMissing, vec![("scope", (*scope).to_owned())])
+            }
+            Refusal::OtherPerson => (Code::PermissionDenied, Reason::OtherPerson, vec![]),
+            Refusal::ClinicianUntrusted(chain) => {
+                let chain = chain.as_str_name().trim_start_matches("CHAIN_").to_owned();
+                (FailedPrecondition, Reason::ClinicianUntrusted, vec![("chain", chain)])
+            }
+            Refusal::StatusUnknown => (Unavailable, Reason::StatusUnknown, vec![]),
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::v1;
 
 use super::{
-    Caller, Refusal, State, comfort,
+    Caller, Refusal, State, clinician, comfort,
     document::{Authority, Document},
     find_key, once, secret, selector,
 };
@@ -45,6 +45,7 @@ async fn sign(
         let selector = selector(card)?;
         document.examine(state).await?;
         let chosen = find_key(state, selector, Purpose::Signature).await?;
+        clinician::authorize(state, &caller, &chosen).await?;
         let evidence = document.examine_signer(state, &chosen).await?;
         let comfort = comfort::admit(state, &caller, &chosen, &request.comfort_user_id)?;
         Ok::<_, Refusal>((chosen, evidence, comfort))

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod batch;
+mod clinician;
 mod comfort;
 mod grpc;
 mod nodes;

@@ -1,0 +1,125 @@
+//! Tokens of clinicians: made at the end of AuthenticateClinician, demanded by the calls that use a signature key.
+
+use std::sync::Arc;
+
+use cades::{Chain, ocsp::Status};
+use proto::v1;
+use time::{Duration, OffsetDateTime};
+
+use super::{Caller, Chosen, Refusal, State, blocking, convert};
+use crate::{
+    authentication::Proof,
+    clinician::{
+        NotValid, Person,
+        scope::{self, Refused, Scope},
+        token::Claims,
+    },
+    config::{CertificateCheck, TokenDemand},
+    ocsp,
+};
+
+/// A token and what it grants.
+pub(super) struct Issued {
+    pub(super) token: String,
+    pub(super) expires_at: OffsetDateTime,
+    pub(super) granted: Vec<Scope>,
+    pub(super) refused: Vec<Refused>,
+}
+
+/// What a clinician asks for.
+pub(super) struct Wish {
+    pub(super) audience: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) consent: Vec<Scope>,
+}
+
+/// Asks for the state of a certificate that is to name a clinician, before its PIN is used.
+pub(super) async fn check_status(state: &State, certificate: &[u8]) -> Result<(), Refusal> {
+    let demand = state.config.clinicians.revocation;
+    if demand == CertificateCheck::Off {
+        return Ok(());
+    }
+    match state.ocsp.status(certificate, &state.anchors, ocsp::FRESH).await {
+        Ok(known) if known.answer.status == Status::Good => Ok(()),
+        Ok(known) => Err(Refusal::Revoked(known.answer.status)),
+        Err(_) if demand == CertificateCheck::IfReachable => Ok(()),
+        Err(_) => Err(Refusal::StatusUnknown),
+    }
+}
+
+/// Opens a session for whoever gave this proof.
+pub(super) async fn issue(
+    state: &Arc<State>,
+    caller_client: &str,
+    chosen: &Chosen,
+    proof: &Proof,
+    wish: Wish,
+) -> Result<Issued, Refusal> {
+    if proof.chain != Chain::Ok {
+        return Err(Refusal::ClinicianUntrusted(convert::chain(&proof.chain)));
+    }
+    let (look, token) = (Arc::clone(state), chosen.token.clone());
+    let insertion = blocking(move || look.module.insertion(&token)).await?;
+    let insertion = insertion.ok_or(crate::token::TokenError::Removed)?;
+    let policy = state.clinicians.policy();
+    let (granted, refused) = scope::grant(&wish.scopes, &proof.profession_oids, &wish.consent, policy);
+    let now = OffsetDateTime::now_utc();
+    let expires_at = now + Duration::seconds(i64::from(state.config.clinicians.token_seconds));
+    let certificate = &chosen.certificate.certificate;
+    let named = format!("{}#{}", certificate.issuer, certificate.serial);
+    let claims = Claims {
+        iss: state.config.clinicians.issuer.clone(),
+        sub: proof.telematik_id.clone().unwrap_or(named),
+        aud: wish.audience,
+        iat: now.unix_timestamp(),
+        exp: expires_at.unix_timestamp(),
+        jti: uuid::Uuid::new_v4().to_string(),
+        scope: granted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        client_id: if caller_client.is_empty() { "local".to_owned() } else { caller_client.to_owned() },
+        telematik_id: proof.telematik_id.clone(),
+        profession: proof.profession_oids.first().cloned(),
+        certificate_serial: certificate.serial.clone(),
+        certificate_issuer: certificate.issuer.clone(),
+        amr: ["mfa", "sc", "pin"].map(str::to_owned).to_vec(),
+    };
+    let person = Person::of(&chosen.token, &certificate.der);
+    let token = state.clinicians.open(&claims, person, granted.clone(), chosen.token.clone(), insertion);
+    let token = token.ok_or(Refusal::Internal("a token could not be made"))?;
+    Ok(Issued { token, expires_at, granted, refused })
+}
+
+/// May this caller use this signature card? With a token: only if it is the same person's, and grants it.
+pub(super) async fn authorize(state: &Arc<State>, caller: &Caller, chosen: &Chosen) -> Result<(), Refusal> {
+    let Some(token) = &caller.token else {
+        let demanded = match state.config.clinicians.token_required {
+            TokenDemand::Never => false,
+            TokenDemand::Remote => caller.is_remote,
+            TokenDemand::Always => true,
+        };
+        return if demanded { Err(Refusal::TokenRequired) } else { Ok(()) };
+    };
+    let (name, session) = state.clinicians.find(token, OffsetDateTime::now_utc())?;
+    let (look, of_session) = (Arc::clone(state), Arc::clone(&session));
+    let insertion = blocking(move || look.module.insertion(&of_session.token)).await?;
+    if insertion != Some(session.insertion) {
+        state.clinicians.end(&name);
+        return Err(NotValid::Ended.into());
+    }
+    if !session.scopes.contains(&Scope::Sign) {
+        return Err(Refusal::ScopeMissing { scope: scope::SIGN });
+    }
+    let signer = Person::of(&chosen.token, &chosen.certificate.certificate.der);
+    if session.person.is_same_as(&signer) { Ok(()) } else { Err(Refusal::OtherPerson) }
+}
+
+/// GetTokenKeys.
+pub(super) async fn keys(
+    state: Arc<State>,
+    _caller: Caller,
+    _request: v1::GetTokenKeysRequest,
+) -> Result<v1::GetTokenKeysResponse, Refusal> {
+    Ok(v1::GetTokenKeysResponse {
+        jwks_json: state.clinicians.key().public_keys().to_string(),
+        issuer: state.config.clinicians.issuer.clone(),
+    })
+}
