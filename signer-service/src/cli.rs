@@ -95,7 +95,7 @@ pub enum Command {
         args: client::AnswerIdpArgs,
         /// Where and in which form.
         #[command(flatten)]
-        connection: ConnectionArgs,
+        connection: client::Connection,
     },
     /// Export, query and check the audit trail, without the running service
     Audit {

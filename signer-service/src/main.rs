@@ -54,8 +54,7 @@ async fn run(command: Command) -> ExitCode {
             show(called.await, &connection)
         }
         Command::AnswerIdp { args, connection } => {
-            let called =
-                async { client::answer_idp(&mut client::connect(&connection.connect).await?, &args).await };
+            let called = async { client::answer_idp(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
         Command::ListCards { connection } => {

@@ -52,9 +52,11 @@ fn expect_contents(package: &Unpacked) {
     }
     let configuration = package.path("etc/hpc-signer/signer-service.toml");
     let text = std::fs::read_to_string(&configuration).expect("the file is in the package");
-    for place in ["/run/hpc-signer/signer.sock", "/var/lib/hpc-signer/audit.db"] {
-        assert!(text.contains(place), "{text}");
+    let state = ["audit.db", "audit.key", "pseudonyms.key", "tokens.key"];
+    for place in state.map(|name| format!("\"/var/lib/hpc-signer/{name}\"")) {
+        assert!(text.contains(&place), "{place}: {text}");
     }
+    assert!(text.contains("/run/hpc-signer/signer.sock"), "{text}");
 }
 
 fn expect_working_programs(package: &Unpacked) {
