@@ -6,9 +6,10 @@ use session::{Connection, Place, Session};
 use zeroize::Zeroizing;
 
 use crate::apdu::Channel;
+use crate::identify::{CardKind, identify};
 use crate::pin::{Pin, PinStatus};
 use crate::profile::{
-    Application, ApplicationProfile, DecipherScheme, KeyProfile, PinFormat, Profile, SignatureScheme,
+    Application, ApplicationProfile, DecipherScheme, Dialect, KeyProfile, PinFormat, Profile, SignatureScheme,
 };
 use crate::transport::{PinPad, Traffic, Transport, WholeAnswers};
 
@@ -28,7 +29,7 @@ mod tests;
 
 pub(crate) use commands::select_application;
 pub use error::{CardError, OpenError, PinPadRefusal};
-pub use known::KnownCertificates;
+pub use known::{Clue, KnownCertificates, Recall};
 
 /// An identified card with everything that was read from it. All questions about it are answered from memory; only
 /// the methods that return a `Result` talk to the card.
@@ -40,7 +41,10 @@ pub struct Hpc {
     profile: &'static Profile,
     iccsn: String,
     keys: Vec<CardKey>,
-    to_remember: bool,
+    /// Whether certificates were read that no earlier reading knew.
+    fresh: bool,
+    /// Whether everything that is missing is not on the card, rather than not readable this time.
+    complete: bool,
     sessions: Vec<Session>,
     connection: Connection,
     /// Whether asking for a logical channel makes sense on this card.
@@ -63,46 +67,70 @@ pub struct CardKey {
 }
 
 impl Hpc {
-    /// Identifies the card and reads serial number and certificates, in one exclusive section and with ten commands. Keys whose certificate file is absent or empty are left out.
+    /// Identifies the card and reads serial number and all certificates, in one exclusive section and with ten commands. Keys whose certificate file is absent or empty are left out.
     ///
     /// # Errors
     /// [`OpenError::Foreign`] for every other card.
     pub fn open(transport: Box<dyn Transport>) -> Result<Hpc, OpenError> {
-        Hpc::open_known(transport, |_, _| None)
+        Hpc::begin(transport, |hpc| hpc.read_all(None))
     }
 
-    /// As [`Hpc::open`], but with four commands if `recall` knows the certificates of the card with this profile and
-    /// serial number from an earlier reading and the card agrees.
+    /// Learns which card it is, and no more than that if it has logical channels: [`Hpc::look_at`] reads what an
+    /// application needs. Of another card everything is read. What `recall` knows from an earlier reading is not read
+    /// again if the card agrees; it may be asked by a certificate of `application`, the one that is likely to be used.
     ///
     /// # Errors
     /// As [`Hpc::open`].
-    pub fn open_known(
+    pub fn recognise(
         transport: Box<dyn Transport>,
-        recall: impl FnOnce(&Profile, &str) -> Option<KnownCertificates>,
+        application: Application,
+        recall: Option<&Recall<'_>>,
+    ) -> Result<Hpc, OpenError> {
+        Hpc::begin(transport, |hpc| hpc.recognise_card(application, recall))
+    }
+
+    fn begin(
+        transport: Box<dyn Transport>,
+        read: impl FnOnce(&mut Hpc) -> Result<(), OpenError>,
     ) -> Result<Hpc, OpenError> {
         let mut transport = Box::new(WholeAnswers::new(transport));
         transport.begin()?;
-        let content = open::read(&mut *transport, recall);
-        if let Err(error) = transport.end() {
-            tracing::debug!(%error, "end of exclusive section");
-        }
-        let content = content?;
-        let session = |application: &'static ApplicationProfile| {
-            let mut session = Session::new(application.application, &application.pin);
-            session.selected = content.selected == Some(application.application);
-            session
+        let kind = identify(&mut *transport);
+        let Ok(CardKind::Hpc(profile)) = kind else {
+            end(&mut *transport);
+            return kind.map_or_else(|error| Err(error.into()), |_| Err(OpenError::Foreign));
         };
-        Ok(Hpc {
-            sessions: content.profile.applications.iter().map(session).collect(),
+        let session =
+            |application: &ApplicationProfile| Session::new(application.application, &application.pin);
+        let mut hpc = Hpc {
+            sessions: profile.applications.iter().map(session).collect(),
             transport,
-            profile: content.profile,
-            iccsn: content.iccsn,
-            keys: content.keys,
-            to_remember: content.complete && !content.recalled,
+            profile,
+            iccsn: String::new(),
+            keys: Vec::new(),
+            fresh: false,
+            complete: profile.dialect == Dialect::Cos,
             connection: Connection::Good,
-            has_channels: content.profile.logical_channels,
+            has_channels: profile.logical_channels,
             orphans: Vec::new(),
-        })
+        };
+        let read = read(&mut hpc);
+        end(&mut *hpc.transport);
+        read.map(|()| hpc)
+    }
+
+    /// Reads the certificates of an application that was not looked at yet. It gets a logical channel of its own, if there
+    /// is one, so that a login is VERIFY alone.
+    ///
+    /// # Errors
+    /// Those of the transport, and [`CardError::Status`] if the card refuses.
+    pub fn look_at(&mut self, application: Application) -> Result<(), CardError> {
+        if self.looked_at(application) { Ok(()) } else { self.section(|hpc| hpc.enter_and_read(application)) }
+    }
+
+    /// Whether the certificates of an application have been read, or seen to be known.
+    pub fn looked_at(&self, application: Application) -> bool {
+        self.sessions.iter().any(|session| session.application == application && session.looked_at)
     }
 
     /// The card's profile.
@@ -115,17 +143,17 @@ impl Hpc {
         &self.iccsn
     }
 
-    /// The keys that have a certificate, in the order of the profile.
+    /// The keys that have a certificate, in the order of the profile; of the applications that have been looked at.
     pub fn keys(&self) -> &[CardKey] {
         &self.keys
     }
 
-    /// The certificates for [`Hpc::open_known`] next time; `None` if they came from there, or if some could not be read
+    /// The certificates for [`Hpc::recognise`] next time; `None` if they came from there, or if some could not be read
     /// though the card may have them.
     pub fn to_remember(&self) -> Option<KnownCertificates> {
         let file = |key: &CardKey| [key.certificate.clone(), key.issuers.concat()].concat();
         let keys = self.keys.iter().map(|key| (key.profile.id, file(key)));
-        (self.to_remember && !self.keys.is_empty()).then(|| keys.collect())
+        (self.fresh && self.complete && !self.keys.is_empty()).then(|| keys.collect())
     }
 
     /// The PIN state as last seen, without asking the card: unknown before the first use of the PIN.
@@ -249,7 +277,8 @@ impl Hpc {
         self.open_cryptogram(key_id, scheme, cryptogram)
     }
 
-    /// Ends the login of an application; one command at most. Without a login, does nothing.
+    /// Ends the login of an application; two commands at most. Without a login, does nothing. A channel of its own stays
+    /// its own, so that the next login is as cheap as the first.
     ///
     /// # Errors
     /// The connection failed; the application counts as logged out nevertheless.
@@ -274,7 +303,7 @@ impl Drop for Hpc {
         let open = self.sessions.iter().filter(|session| session.place != Place::Nowhere);
         let applications: Vec<_> = open.map(|session| session.application).collect();
         for application in applications {
-            if let Err(error) = self.log_out(application) {
+            if let Err(error) = self.leave(application) {
                 tracing::debug!(%error, "logout of a dropped card");
             }
         }
@@ -288,5 +317,11 @@ impl fmt::Debug for Hpc {
             .field("profile", &self.profile.name)
             .field("keys", &self.keys.len())
             .finish_non_exhaustive()
+    }
+}
+
+fn end(transport: &mut dyn Transport) {
+    if let Err(error) = transport.end() {
+        tracing::debug!(%error, "end of exclusive section");
     }
 }

@@ -4,6 +4,7 @@
 use card_simulator::{NewCard, ProfileName};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{AttributeType, ObjectClass};
+use cryptoki::session::UserType;
 
 mod bench;
 mod module;
@@ -59,6 +60,47 @@ fn a_known_card_is_listed_with_four_commands_and_works() {
         let certificate = certificate(&session, label);
         assert!(bench::openssl_accepts(&certificate, &bench::Check::Ecdsa, &[7; 48], &signature));
     }
+}
+
+#[test]
+fn a_known_card_with_channels_is_ready_for_its_login_after_four_commands_and_two_for_the_other_slot() {
+    let caches = tempfile::tempdir().unwrap();
+    let settings = format!("{}qes_batch = true\n", configuration(&caches));
+    let bench = Bench::configured(Some(NewCard::new(ProfileName::HbaG21)), &settings);
+    let objects = list(&bench);
+    for (order, costs) in [([0, 1], [4, 2]), ([1, 0], [4, 2])] {
+        reinsert(&bench);
+        for (slot, expected) in order.into_iter().zip(costs) {
+            let slot = bench.module.get_all_slots().unwrap()[slot];
+            let (session, cost) = bench.cost(|| bench.session(slot));
+            assert_eq!(cost, expected, "{order:?}");
+            let (pin, label) =
+                if slot == bench.qes() { (PIN_QES, "C.HP.QES.E256") } else { (PIN_CH, "C.HP.AUT.E256") };
+            let (logged_in, cost) = bench.cost(|| bench::login(&session, UserType::User, pin));
+            assert_eq!((logged_in.is_ok(), cost), (true, 1), "{order:?}");
+            let key = key(&session, label);
+            let (signature, cost) = bench.cost(|| session.sign(&Mechanism::Ecdsa, key, &[7; 32]).unwrap());
+            assert_eq!(cost, 2, "{order:?}");
+            let certificate = certificate(&session, label);
+            assert!(bench::openssl_accepts(&certificate, &bench::Check::Ecdsa, &[7; 32], &signature));
+        }
+        assert_eq!(list(&bench), objects);
+    }
+}
+
+#[test]
+fn what_one_slot_has_left_in_the_cache_serves_that_slot_and_no_other() {
+    let caches = tempfile::tempdir().unwrap();
+    let bench = Bench::configured(Some(NewCard::new(ProfileName::HbaG21)), &configuration(&caches));
+    bench.session(bench.esign());
+    reinsert(&bench);
+    assert_eq!(bench.cost(|| bench.session(bench.esign())).1, 4);
+    let (session, cost) = bench.cost(|| bench.session(bench.qes()));
+    assert_eq!(cost, 4, "channel, SELECT and two certificates");
+    object(&session, ObjectClass::CERTIFICATE, "C.HP.QES.E256");
+    reinsert(&bench);
+    assert_eq!(bench.cost(|| bench.session(bench.qes())).1, 4);
+    assert_eq!(bench.cost(|| bench.session(bench.esign())).1, 2);
 }
 
 #[test]

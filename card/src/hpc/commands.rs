@@ -110,6 +110,11 @@ pub(super) fn close_channel(channel: Channel) -> Command {
     Command::new(0x00, 0x70, 0x80, 0x00).on_channel(channel)
 }
 
+/// MANAGE CHANNEL, reset: the channel stays open and starts anew at the MF, with nothing earned.
+pub(super) fn reset_channel(channel: Channel) -> Command {
+    Command::new(0x00, 0x70, 0x40, 0x00).on_channel(channel)
+}
+
 /// A key and how it signs, as MANAGE SECURITY ENVIRONMENT names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyChoice {

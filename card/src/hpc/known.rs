@@ -6,11 +6,33 @@
 use super::open::{card_key, split};
 use super::{CardKey, commands};
 use crate::apdu::{Command, Le};
-use crate::profile::Profile;
+use crate::profile::{KeyProfile, Profile};
 use crate::transport::{Transport, TransportError};
 
 /// Certificates by [`KeyProfile::id`](crate::profile::KeyProfile::id), DER, with those of their issuers behind them.
 pub type KnownCertificates = Vec<(u8, Vec<u8>)>;
+
+/// What a card is recognised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clue<'c> {
+    /// Its serial number.
+    Number(&'c str),
+    /// The beginning of one of its certificates: up to 256 bytes, padding behind a shorter one included.
+    Certificate(&'c [u8]),
+}
+
+impl Clue<'_> {
+    /// Whether this can come from the card with this serial number and these certificates.
+    pub fn is_of(&self, number: &str, certificates: &KnownCertificates) -> bool {
+        match self {
+            Clue::Number(read) => *read == number,
+            Clue::Certificate(read) => certificates.iter().any(|(_, file)| begins(file, read)),
+        }
+    }
+}
+
+/// Finds the serial number and the certificates of a card that was read before.
+pub type Recall<'r> = dyn Fn(&Profile, Clue<'_>) -> Option<(String, KnownCertificates)> + 'r;
 
 /// Bytes one short READ BINARY answers.
 const COMPARED: usize = 256;
@@ -24,7 +46,9 @@ pub(super) fn check(
     let Some(keys) = keys(profile, known) else {
         return Ok(None);
     };
-    let Some(first) = keys.first() else {
+    let is_known = |application| keys.iter().any(|key| key.application == application);
+    let all = profile.applications.iter().all(|entry| is_known(entry.application));
+    let Some(first) = keys.first().filter(|_| all) else {
         return Ok(None);
     };
     let Some(application) = profile.application(first.application) else {
@@ -33,15 +57,23 @@ pub(super) fn check(
     if !transport.transmit(&commands::select_application(profile.dialect, &application.aid))?.status.is_ok() {
         return Ok(None);
     }
-    let read = Command::new(0x00, 0xB0, 0x80 | first.profile.certificate_sfid, 0x00);
-    let beginning = transport.transmit(&read.le(Le::SHORT_WILDCARD))?.data;
-    let compared = first.certificate.len().min(COMPARED);
-    let same = beginning.get(..compared) == first.certificate.get(..compared);
-    Ok(same.then_some(keys))
+    let beginning = transport.transmit(&read_beginning(first.profile))?.data;
+    Ok(begins(&first.certificate, &beginning).then_some(keys))
+}
+
+/// READ BINARY of what tells one certificate from another.
+pub(super) fn read_beginning(key: &KeyProfile) -> Command {
+    Command::new(0x00, 0xB0, 0x80 | key.certificate_sfid, 0x00).le(Le::SHORT_WILDCARD)
+}
+
+/// Whether a file on the card that begins so can hold this certificate.
+pub(super) fn begins(certificate: &[u8], read: &[u8]) -> bool {
+    let compared = certificate.len().min(COMPARED);
+    compared > 0 && read.get(..compared) == certificate.get(..compared)
 }
 
 /// In the order of the profile, as reading them would give; `None` if something is in there that cannot be of this card.
-fn keys(profile: &'static Profile, known: &KnownCertificates) -> Option<Vec<CardKey>> {
+pub(super) fn keys(profile: &'static Profile, known: &KnownCertificates) -> Option<Vec<CardKey>> {
     let all = profile
         .applications
         .iter()

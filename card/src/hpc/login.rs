@@ -42,32 +42,49 @@ impl Hpc {
     pub(super) fn log_out(&mut self, application: Application) -> Result<(), CardError> {
         let session = self.session(application)?;
         let was_logged_in = session.logged_in;
+        session.log_out();
+        session.key = None;
         let place = session.place;
+        if !was_logged_in || self.connection != Connection::Good {
+            return Ok(());
+        }
+        let farewell = match place {
+            Place::Own(channel) => {
+                return known_end(self.section(|hpc| hpc.start_over(application, channel)));
+            }
+            // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
+            Place::Shared if self.profile.dialect == Dialect::Piv => self.piv_farewell(application),
+            Place::Shared if application == Application::Qes => commands::select_mf(),
+            Place::Shared | Place::Nowhere => return Ok(()),
+        };
+        self.session(application)?.forget();
+        self.leave_shared_channel();
+        known_end(self.section(|hpc| hpc.send(&farewell).map(drop)))
+    }
+
+    /// Logs out and gives the application's channel back.
+    pub(super) fn leave(&mut self, application: Application) -> Result<(), CardError> {
+        let session = self.session(application)?;
+        let Place::Own(channel) = session.place else { return self.log_out(application) };
         session.forget();
         if self.connection != Connection::Good {
             return Ok(());
         }
-        let farewell = match place {
-            Place::Own(channel) => commands::close_channel(channel),
-            // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
-            Place::Shared if was_logged_in && self.profile.dialect == Dialect::Piv => {
-                self.piv_farewell(application)
-            }
-            Place::Shared if was_logged_in && application == Application::Qes => commands::select_mf(),
-            Place::Shared | Place::Nowhere => return Ok(()),
-        };
-        if place == Place::Shared {
-            self.leave_shared_channel();
+        known_end(self.section(|hpc| hpc.send(&commands::close_channel(channel)).map(drop)))
+    }
+
+    /// Ends whatever was earned on a channel and selects the application again, so that the next login is VERIFY alone.
+    /// A card that cannot do that gets the channel back.
+    fn start_over(&mut self, application: Application, channel: Channel) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        let select = commands::select_application(self.profile.dialect, &profile.aid);
+        if self.send(&commands::reset_channel(channel))?.status.is_ok()
+            && self.send(&select.on_channel(channel))?.status.is_ok()
+        {
+            return Ok(());
         }
-        match self.section(|hpc| hpc.send(&farewell)) {
-            Ok(_) | Err(CardError::Reset) => Ok(()),
-            Err(error) => {
-                if let Place::Own(channel) = place {
-                    self.orphans.push(channel);
-                }
-                Err(error)
-            }
-        }
+        self.session(application)?.forget();
+        self.send(&commands::close_channel(channel)).map(drop)
     }
 
     /// Both applications share one PIN: as long as the other one is logged in, only the right to the next signature
@@ -136,20 +153,8 @@ impl Hpc {
 
     /// Makes the application the selected one, on a channel of its own if there is one.
     pub(super) fn enter(&mut self, profile: &'static ApplicationProfile) -> Result<Channel, CardError> {
-        if let Place::Own(channel) = self.session(profile.application)?.place {
-            return Ok(channel);
-        }
-        match self.open_channel()? {
-            Some(channel) => {
-                let select = commands::select_application(self.profile.dialect, &profile.aid);
-                let status = self.send(&select.on_channel(channel))?.status;
-                if !status.is_ok() {
-                    self.send(&commands::close_channel(channel))?;
-                    return Err(CardError::Status { command: "SELECT", status });
-                }
-                self.session(profile.application)?.place = Place::Own(channel);
-                Ok(channel)
-            }
+        match self.enter_own(profile)? {
+            Some(channel) => Ok(channel),
             // A PIN of the MF is compared wherever the channel stands; a PIN of the application needs its DF.
             None if profile.pin.is_global() => {
                 let session = self.session(profile.application)?;
@@ -159,6 +164,25 @@ impl Hpc {
             }
             None => self.select_shared(profile).map(|()| Channel::BASIC),
         }
+    }
+
+    /// Makes the application the selected one on a channel of its own, if there is one.
+    pub(super) fn enter_own(
+        &mut self,
+        profile: &'static ApplicationProfile,
+    ) -> Result<Option<Channel>, CardError> {
+        if let Place::Own(channel) = self.session(profile.application)?.place {
+            return Ok(Some(channel));
+        }
+        let Some(channel) = self.open_channel()? else { return Ok(None) };
+        let select = commands::select_application(self.profile.dialect, &profile.aid);
+        let status = self.send(&select.on_channel(channel))?.status;
+        if !status.is_ok() {
+            self.send(&commands::close_channel(channel))?;
+            return Err(CardError::Status { command: "SELECT", status });
+        }
+        self.session(profile.application)?.place = Place::Own(channel);
+        Ok(Some(channel))
     }
 
     /// Selects the application on the basic channel.
@@ -189,6 +213,14 @@ impl Hpc {
             tracing::debug!(status = %response.status, "no logical channel");
         }
         Ok(channel)
+    }
+}
+
+/// After a reset, too, nobody is logged in any more.
+fn known_end(result: Result<(), CardError>) -> Result<(), CardError> {
+    match result {
+        Err(CardError::Reset) => Ok(()),
+        result => result,
     }
 }
 

@@ -1,59 +1,213 @@
 //! Reading a card once: serial number and certificates. PINs are not asked about: their states come with the first answer
 //! to a PIN, and asking would cost every start two commands more.
+//!
+//! On a card with logical channels an application is read where it will be used, when it is first looked at; elsewhere
+//! everything is read at once (`docs/decisions/ten-commands-to-know-a-card.md`).
 
-use super::known::{self, KnownCertificates};
-use super::{CardKey, OpenError, commands, piv};
-use crate::apdu::Command;
+use super::known::{self, Clue, Recall};
+use super::{CardError, CardKey, Hpc, OpenError, commands, piv};
+use crate::apdu::{Channel, Command, Response};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
-use crate::identify::{CardKind, identify};
 use crate::profile::{Application, ApplicationProfile, Dialect, KeyProfile, Profile};
 use crate::public_key::PublicKey;
 use crate::status::StatusWord;
 use crate::tlv;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 
-/// What is read from a card at its insertion.
-pub(super) struct Content {
-    pub(super) profile: &'static Profile,
-    pub(super) iccsn: String,
-    pub(super) keys: Vec<CardKey>,
-    /// The application that is selected on the basic channel now.
-    pub(super) selected: Option<Application>,
-    /// Whether the certificates come from an earlier reading.
-    pub(super) recalled: bool,
-    /// Whether everything that is missing is not on the card, rather than not readable this time.
-    pub(super) complete: bool,
+impl Hpc {
+    /// Reads everything that `recall` does not know, on the basic channel, whose MF is selected.
+    pub(super) fn read_all(&mut self, recall: Option<&Recall<'_>>) -> Result<(), OpenError> {
+        self.iccsn = self.number()?;
+        let profile = self.profile;
+        // Only what is read with the German cards' commands can be compared with two of them.
+        let recall = recall.filter(|_| profile.dialect == Dialect::Cos);
+        if let Some((_, known)) = recall.and_then(|recall| recall(profile, Clue::Number(&self.iccsn)))
+            && let Some(keys) = known::check(&mut *self.transport, profile, &known)?
+        {
+            let selected = keys.first().map(|key| key.application);
+            self.keys = keys;
+            self.all_read(selected);
+            return Ok(());
+        }
+        let mut length = Length::Extended;
+        let mut selected = None;
+        // ESIGN last: what most programs sign with is selected then.
+        for application in profile.applications.iter().rev() {
+            let select = commands::select_application(profile.dialect, &application.aid);
+            let status = self.transport.transmit(&select)?.status;
+            if left_out(application, status) {
+                continue;
+            }
+            if !status.is_ok() {
+                return Err(OpenError::Status { command: "SELECT", status });
+            }
+            selected = Some(application.application);
+            self.read_keys(application, Channel::BASIC, &mut length)?;
+        }
+        self.all_read(selected);
+        Ok(())
+    }
+
+    fn all_read(&mut self, selected: Option<Application>) {
+        for session in &mut self.sessions {
+            session.looked_at = true;
+            session.selected = selected == Some(session.application);
+        }
+    }
+
+    /// Learns which card it is. One without channels is read on this occasion.
+    pub(super) fn recognise_card(
+        &mut self,
+        application: Application,
+        recall: Option<&Recall<'_>>,
+    ) -> Result<(), OpenError> {
+        if !self.has_channels {
+            return self.read_all(recall);
+        }
+        if let (Some(recall), Some(profile)) = (recall, self.profile.application(application)) {
+            match self.enter_own(profile) {
+                Ok(None) => return self.read_all(Some(recall)),
+                Ok(Some(channel)) if self.recall(profile, channel, recall)? => return Ok(()),
+                Ok(Some(_)) => {}
+                Err(CardError::Status { status, .. }) if left_out(profile, status) => {}
+                Err(error) => return Err(while_reading(error)),
+            }
+        }
+        self.iccsn = self.number()?;
+        Ok(())
+    }
+
+    /// Whether the card turned out to be known by a certificate of this application.
+    fn recall(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        channel: Channel,
+        recall: &Recall<'_>,
+    ) -> Result<bool, OpenError> {
+        let Some(first) = profile.keys.first() else { return Ok(false) };
+        let read = known::read_beginning(first).on_channel(channel);
+        let beginning = self.transport.transmit(&read)?.data;
+        let known = recall(self.profile, Clue::Certificate(&beginning));
+        let Some((iccsn, known)) = known else { return Ok(false) };
+        let Some(keys) = known::keys(self.profile, &known) else { return Ok(false) };
+        if !keys.iter().any(|key| key.profile.id == first.id && known::begins(&key.certificate, &beginning)) {
+            return Ok(false);
+        }
+        (self.iccsn, self.keys) = (iccsn, keys);
+        self.session(profile.application).map_err(while_reading)?.looked_at = true;
+        Ok(true)
+    }
+
+    /// Makes an application ready for its login and reads its certificates, unless they are known already.
+    pub(super) fn enter_and_read(&mut self, application: Application) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        let known = self.keys.iter().any(|key| key.application == application);
+        let entered = match self.enter_own(profile) {
+            Ok(None) if known => Ok(Channel::BASIC),
+            Ok(None) => self.select_shared(profile).map(|()| Channel::BASIC),
+            Ok(Some(channel)) => Ok(channel),
+            Err(error) => Err(error),
+        };
+        match entered {
+            Ok(channel) if !known => self
+                .read_keys(profile, channel, &mut Length::Extended)
+                .map_err(|error| self.reading_failed(error))?,
+            Err(CardError::Status { status, .. }) if left_out(profile, status) => {}
+            other => drop(other?),
+        }
+        self.session(application)?.looked_at = true;
+        Ok(())
+    }
+
+    /// Reads the certificates of the application that is selected on a channel.
+    fn read_keys(
+        &mut self,
+        profile: &'static ApplicationProfile,
+        channel: Channel,
+        length: &mut Length,
+    ) -> Result<(), OpenError> {
+        let dialect = self.profile.dialect;
+        let mut transport = OnChannel { transport: &mut *self.transport, channel };
+        let mut keys = Vec::new();
+        for alternatives in profile.keys.chunk_by(|a, b| a.certificate_fid == b.certificate_fid) {
+            let Some(first) = alternatives.first() else { continue };
+            let read = match dialect {
+                Dialect::Cos => read_certificates(&mut transport, first, length, &mut self.complete)?,
+                Dialect::Piv => piv::certificate(&mut transport, first.certificate_fid)?.unwrap_or_default(),
+            };
+            keys.extend(
+                choose(alternatives, &read).and_then(|key| card_key(profile.application, key, &read)),
+            );
+        }
+        self.fresh = true;
+        let first_of_all = self.profile.applications.first().map(|first| first.application);
+        let place = if first_of_all == Some(profile.application) { 0 } else { self.keys.len() };
+        self.keys.splice(place..place, keys);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<String, OpenError> {
+        let file = serial_file(self.profile);
+        read_serial(&mut *self.transport, self.profile)?.ok_or(OpenError::Malformed { file })
+    }
+
+    fn reading_failed(&mut self, error: OpenError) -> CardError {
+        match error {
+            OpenError::Transport(error) => self.lost(error),
+            OpenError::Status { command, status } => CardError::Status { command, status },
+            OpenError::Foreign | OpenError::Malformed { .. } => CardError::KeyMissing,
+        }
+    }
 }
 
-/// Reads everything that `recall` does not know from earlier. Call it inside an exclusive section.
-pub(super) fn read(
-    transport: &mut dyn Transport,
-    recall: impl FnOnce(&Profile, &str) -> Option<KnownCertificates>,
-) -> Result<Content, OpenError> {
-    let CardKind::Hpc(profile) = identify(transport)? else {
-        return Err(OpenError::Foreign);
-    };
-    let iccsn =
-        read_serial(transport, profile)?.ok_or(OpenError::Malformed { file: serial_file(profile) })?;
-    // Only what is read with the German cards' commands can be compared with two of them.
-    let memorable = profile.dialect == Dialect::Cos;
-    let known = if memorable { recall(profile, &iccsn) } else { None };
-    let mut content =
-        Content { profile, iccsn, keys: Vec::new(), selected: None, recalled: false, complete: memorable };
-    if let Some(known) = known
-        && let Some(keys) = known::check(transport, profile, &known)?
-    {
-        content.selected = keys.first().map(|key| key.application);
-        (content.keys, content.recalled) = (keys, true);
-        return Ok(content);
+/// Opening a card makes no errors but these.
+fn while_reading(error: CardError) -> OpenError {
+    match error {
+        CardError::Status { command, status } => OpenError::Status { command, status },
+        CardError::Transport(error) => OpenError::Transport(error),
+        CardError::Reset => OpenError::Transport(TransportError::Reset),
+        CardError::Removed => OpenError::Transport(TransportError::Removed),
+        _ => OpenError::Foreign,
     }
-    let mut length = Length::Extended;
-    // ESIGN last: what most programs sign with is selected then.
-    for application in profile.applications.iter().rev() {
-        read_application(transport, profile.dialect, application, &mut length, &mut content)?;
+}
+
+/// Whether an application is not there or switched off, which costs its keys only.
+fn left_out(profile: &ApplicationProfile, status: StatusWord) -> bool {
+    let absent =
+        matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::DEACTIVATED | StatusWord::TERMINATED);
+    if absent {
+        tracing::debug!(application = ?profile.application, %status, "application left out");
     }
-    Ok(content)
+    absent
+}
+
+/// Commands sent on a logical channel.
+struct OnChannel<'t> {
+    transport: &'t mut dyn Transport,
+    channel: Channel,
+}
+
+impl Transport for OnChannel<'_> {
+    fn atr(&self) -> &[u8] {
+        self.transport.atr()
+    }
+
+    fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+        self.transport.transmit(&command.clone().on_channel(self.channel))
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.transport.begin()
+    }
+
+    fn end(&mut self) -> Result<(), TransportError> {
+        self.transport.end()
+    }
+
+    fn reconnect(&mut self) -> Result<(), TransportError> {
+        self.transport.reconnect()
+    }
 }
 
 /// The serial number, where [`select_home`] has led; `None` if the card holds none.
@@ -81,36 +235,6 @@ fn serial_file(profile: &Profile) -> &'static str {
         Dialect::Cos => "EF.GDO",
         Dialect::Piv => "the CHUID",
     }
-}
-
-/// An application that is not there or switched off costs its keys only.
-fn read_application(
-    transport: &mut dyn Transport,
-    dialect: Dialect,
-    profile: &'static ApplicationProfile,
-    length: &mut Length,
-    content: &mut Content,
-) -> Result<(), OpenError> {
-    let status = transport.transmit(&commands::select_application(dialect, &profile.aid))?.status;
-    if matches!(status, StatusWord::FILE_NOT_FOUND | StatusWord::DEACTIVATED | StatusWord::TERMINATED) {
-        tracing::debug!(application = ?profile.application, %status, "application left out");
-        return Ok(());
-    }
-    if !status.is_ok() {
-        return Err(OpenError::Status { command: "SELECT", status });
-    }
-    content.selected = Some(profile.application);
-    let mut keys = Vec::new();
-    for alternatives in profile.keys.chunk_by(|a, b| a.certificate_fid == b.certificate_fid) {
-        let Some(first) = alternatives.first() else { continue };
-        let read = match dialect {
-            Dialect::Cos => read_certificates(transport, first, length, &mut content.complete)?,
-            Dialect::Piv => piv::certificate(transport, first.certificate_fid)?.unwrap_or_default(),
-        };
-        keys.extend(choose(alternatives, &read).and_then(|key| card_key(profile.application, key, &read)));
-    }
-    content.keys.splice(0..0, keys);
-    Ok(())
 }
 
 /// The key that a certificate file is about. The only one there can be is taken whatever the certificate says: that it

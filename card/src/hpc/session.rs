@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) puk: PinStatus,
     pub(super) place: Place,
     pub(super) logged_in: bool,
+    /// Whether the certificates of the application are known.
+    pub(super) looked_at: bool,
     /// Whether the application is the selected one on the basic channel, unless another program interfered.
     pub(super) selected: bool,
     /// The key the application's channel has selected.
@@ -59,6 +61,7 @@ impl Session {
             puk: PinStatus::Unknown,
             place: Place::Nowhere,
             logged_in: false,
+            looked_at: false,
             selected: false,
             key: None,
             signatures_per_pin: None,
@@ -178,7 +181,7 @@ impl Hpc {
     }
 
     /// Drops what was known and says why.
-    fn lost(&mut self, error: TransportError) -> CardError {
+    pub(super) fn lost(&mut self, error: TransportError) -> CardError {
         self.sessions.iter_mut().for_each(|session| session.selected = false);
         let open = self.sessions.iter_mut().filter_map(Session::forget);
         self.orphans.extend(open);

@@ -11,12 +11,15 @@ mod failures;
 mod fallback;
 mod hostile;
 mod known;
+mod looks;
 mod pins;
 mod signing;
 mod start;
 
 /// A complete, if meaningless, DER object as a certificate.
 const CERTIFICATE: &str = "3003020105";
+/// VERIFY on channel 1.
+const VERIFY_QES: &str = "01200081 08 26123456FFFFFFFF";
 const QES_DIGEST: [u8; 48] = [0xA5; 48];
 
 /// Everything `Hpc::open` asks of the generic card.
@@ -51,10 +54,7 @@ fn more() -> Script {
 
 /// Login to DF.QES on channel 1.
 fn qes_login() -> Script {
-    more()
-        .on("0070000001", "019000")
-        .on("01A4040C0BF04850433338342E514553", "9000")
-        .on("01200081 08 26123456FFFFFFFF", "9000")
+    more().on("0070000001", "019000").on("01A4040C0BF04850433338342E514553", "9000").on(VERIFY_QES, "9000")
 }
 
 fn select_key(channel: u8, reference: u8, algorithm: u8) -> String {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use card::hpc::KnownCertificates;
+use card::hpc::{Clue, KnownCertificates};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,7 @@ pub(crate) struct CertificateCache {
 #[serde(deny_unknown_fields)]
 struct Content {
     profile: String,
+    number: String,
     certificates: Vec<Entry>,
 }
 
@@ -49,10 +50,16 @@ impl CertificateCache {
         CertificateCache { directory }
     }
 
-    /// What is known of a card.
-    pub(crate) fn recall(&self, profile: &str, iccsn: &str) -> Option<KnownCertificates> {
-        let read = self.read(profile, iccsn);
-        read.inspect_err(|error| tracing::debug!(%error, "certificates of the card not known")).ok()
+    /// What is known of a card, with its number.
+    pub(crate) fn recall(&self, profile: &str, clue: Clue<'_>) -> Option<(String, KnownCertificates)> {
+        let is_it = |(number, certificates): &(String, KnownCertificates)| clue.is_of(number, certificates);
+        match clue {
+            Clue::Number(iccsn) => self.read(&self.path(iccsn), profile).ok().filter(is_it),
+            Clue::Certificate(_) => {
+                let files = std::fs::read_dir(&self.directory).ok()?;
+                files.filter_map(|file| self.read(&file.ok()?.path(), profile).ok()).find(is_it)
+            }
+        }
     }
 
     /// Remembers a card.
@@ -62,9 +69,9 @@ impl CertificateCache {
         }
     }
 
-    fn read(&self, profile: &str, iccsn: &str) -> Result<KnownCertificates> {
+    fn read(&self, path: &Path, profile: &str) -> Result<(String, KnownCertificates)> {
         self.check_directory()?;
-        let file = File::open(self.path(iccsn))?;
+        let file = File::open(path)?;
         let age = file.metadata()?.modified()?.elapsed();
         if age.is_ok_and(|age| age > MAX_AGE) {
             return Err(Error::other("too old"));
@@ -78,7 +85,7 @@ impl CertificateCache {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.check_directory()?;
         self.forget_oldest(MAX_CARDS - 1)?;
-        let text = encode(profile, certificates)?;
+        let text = encode(profile, iccsn, certificates)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.directory.join(format!("new-{}-{number}", std::process::id()));
@@ -125,14 +132,15 @@ impl CertificateCache {
     }
 }
 
-fn encode(profile: &str, certificates: &KnownCertificates) -> Result<String> {
+fn encode(profile: &str, iccsn: &str, certificates: &KnownCertificates) -> Result<String> {
     let entries = certificates.iter().map(|(key, der)| Entry { key: *key, der: hex::encode(der) });
-    let content = Content { profile: profile.to_owned(), certificates: entries.collect() };
+    let (profile, number) = (profile.to_owned(), iccsn.to_owned());
+    let content = Content { profile, number, certificates: entries.collect() };
     let text = toml::to_string(&content).map_err(Error::other)?;
     Ok(format!("{}\n{text}", checksum(&text)))
 }
 
-fn decode(text: &str, profile: &str) -> Option<KnownCertificates> {
+fn decode(text: &str, profile: &str) -> Option<(String, KnownCertificates)> {
     let (sum, text) = text.split_once('\n')?;
     if sum != checksum(text) {
         return None;
@@ -140,7 +148,8 @@ fn decode(text: &str, profile: &str) -> Option<KnownCertificates> {
     let content: Content = toml::from_str(text).ok()?;
     let entries = content.certificates.into_iter();
     let certificates = entries.map(|entry| Some((entry.key, hex::decode(entry.der).ok()?)));
-    (content.profile == profile).then(|| certificates.collect()).flatten()
+    let certificates: Option<_> = certificates.collect();
+    (content.profile == profile).then_some((content.number, certificates?))
 }
 
 fn checksum(text: &str) -> String {
@@ -163,6 +172,12 @@ mod tests {
         (directory, cache)
     }
 
+    fn recall(cache: &CertificateCache, profile: &str, number: &str) -> Option<KnownCertificates> {
+        let (found, certificates) = cache.recall(profile, Clue::Number(number))?;
+        assert_eq!(found, number);
+        Some(certificates)
+    }
+
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().mode() & 0o777
     }
@@ -170,13 +185,29 @@ mod tests {
     #[test]
     fn what_is_stored_is_recalled_for_the_same_card_and_profile_only() {
         let (_directory, cache) = cache();
-        assert_eq!(cache.recall("hba-g21", NUMBER), None);
+        assert_eq!(recall(&cache, "hba-g21", NUMBER), None);
         cache.store("hba-g21", NUMBER, &certificates());
-        assert_eq!(cache.recall("hba-g21", NUMBER), Some(certificates()));
-        assert_eq!(cache.recall("hpc-p384", NUMBER), None);
-        assert_eq!(cache.recall("hba-g21", "80276883110000220886"), None);
+        assert_eq!(recall(&cache, "hba-g21", NUMBER), Some(certificates()));
+        assert_eq!(recall(&cache, "hpc-p384", NUMBER), None);
+        assert_eq!(recall(&cache, "hba-g21", "80276883110000220886"), None);
         cache.store("hba-g21", NUMBER, &vec![(4, vec![0x30, 0])]);
-        assert_eq!(cache.recall("hba-g21", NUMBER), Some(vec![(4, vec![0x30, 0])]));
+        assert_eq!(recall(&cache, "hba-g21", NUMBER), Some(vec![(4, vec![0x30, 0])]));
+    }
+
+    #[test]
+    fn a_card_is_found_by_the_beginning_of_any_of_its_certificates() {
+        let (_directory, cache) = cache();
+        let by = |profile: &str, beginning: &[u8]| cache.recall(profile, Clue::Certificate(beginning));
+        assert_eq!(by("hba-g21", &[0x30, 1, 5]), None);
+        cache.store("hba-g21", "80276883110000220886", &vec![(1, vec![0x30, 2, 5, 0])]);
+        cache.store("hba-g21", NUMBER, &certificates());
+        let found = Some((NUMBER.to_owned(), certificates()));
+        assert_eq!(by("hba-g21", &[0x30, 1, 5, 0xFF]), found);
+        assert_eq!(by("hba-g21", &[0x30, 0, 0xFF]), found);
+        for unknown in [vec![0x30, 1, 6], vec![0x30], vec![]] {
+            assert_eq!(by("hba-g21", &unknown), None);
+        }
+        assert_eq!(by("hpc-p384", &[0x30, 1, 5]), None);
     }
 
     #[test]
@@ -187,7 +218,7 @@ mod tests {
         assert_eq!((mode(&cache.directory), mode(&file)), (0o700, 0o600));
         assert!(!file.to_string_lossy().contains(&NUMBER[10..]));
         std::fs::set_permissions(&cache.directory, Permissions::from_mode(0o755)).unwrap();
-        assert!(cache.recall("hba-g21", NUMBER).is_some());
+        assert!(recall(&cache, "hba-g21", NUMBER).is_some());
         assert_eq!(mode(&cache.directory), 0o700);
     }
 
@@ -200,9 +231,9 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[index] ^= 1;
             std::fs::write(cache.path(NUMBER), &damaged).unwrap();
-            assert_eq!(cache.recall("hba-g21", NUMBER), None, "byte {index}");
+            assert_eq!(recall(&cache, "hba-g21", NUMBER), None, "byte {index}");
             std::fs::write(cache.path(NUMBER), &whole[..index]).unwrap();
-            assert_eq!(cache.recall("hba-g21", NUMBER), None, "cut at {index}");
+            assert_eq!(recall(&cache, "hba-g21", NUMBER), None, "cut at {index}");
         }
     }
 
@@ -212,7 +243,7 @@ mod tests {
         cache.store("hba-g21", NUMBER, &certificates());
         let file = File::options().append(true).open(cache.path(NUMBER)).unwrap();
         file.set_modified(SystemTime::now() - MAX_AGE - Duration::from_secs(1)).unwrap();
-        assert_eq!(cache.recall("hba-g21", NUMBER), None);
+        assert_eq!(recall(&cache, "hba-g21", NUMBER), None);
     }
 
     #[test]
@@ -224,8 +255,8 @@ mod tests {
             file.set_modified(SystemTime::now() - Duration::from_secs(1000 - card)).unwrap();
         }
         assert_eq!(std::fs::read_dir(&cache.directory).unwrap().count(), MAX_CARDS);
-        assert_eq!(cache.recall("hba-g21", "4"), None);
-        assert!(cache.recall("hba-g21", "5").is_some());
+        assert_eq!(recall(&cache, "hba-g21", "4"), None);
+        assert!(recall(&cache, "hba-g21", "5").is_some());
     }
 
     #[test]
@@ -251,7 +282,7 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..50 {
                         cache.store("hba-g21", NUMBER, &vec![(key, vec![0x30, 0])]);
-                        assert_eq!(cache.recall("hba-g21", NUMBER).unwrap().len(), 1);
+                        assert_eq!(recall(cache, "hba-g21", NUMBER).unwrap().len(), 1);
                     }
                 });
             }

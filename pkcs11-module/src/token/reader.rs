@@ -10,9 +10,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-use card::hpc::{CardError, Hpc, OpenError};
+use card::hpc::{CardError, Clue, Hpc, OpenError};
 use card::pin::Pin;
-use card::profile::{Application, DecipherScheme, PinProfile, SignatureScheme};
+use card::profile::{Application, DecipherScheme, PinProfile, Profile, SignatureScheme};
 use card::transport::{CardPresence, HangUp, ReaderState, Transport, TransportError};
 use cryptoki_sys::{CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CKR_PIN_LOCKED};
 use zeroize::Zeroizing;
@@ -92,18 +92,39 @@ impl Reader {
         lock(&self.view).slot(application).is_ok_and(|slot| std::mem::take(&mut slot.event))
     }
 
-    /// The token in a slot. The first call after an insertion reads the card.
+    /// The token in a slot with its objects. The first call after an insertion reads them.
     pub(crate) fn token(&self, application: Application) -> Result<TokenView> {
-        if let Some(known) = lock(&self.view).token(application) {
+        self.look(application, View::token)
+    }
+
+    /// The token in a slot without its objects. The first call after an insertion learns which card it is.
+    pub(crate) fn face(&self, application: Application) -> Result<TokenView> {
+        self.look(application, View::face)
+    }
+
+    /// Asks the view, and the card as long as the view has no answer.
+    fn look(
+        &self,
+        application: Application,
+        known: fn(&mut View, Application) -> Option<Result<TokenView>>,
+    ) -> Result<TokenView> {
+        if let Some(known) = known(&mut lock(&self.view), application) {
             return known;
         }
         let mut link = self.link()?;
         // Somebody may have read it while we waited.
-        if let Some(known) = lock(&self.view).token(application) {
+        if let Some(known) = known(&mut lock(&self.view), application) {
             return known;
         }
-        self.read_card(&mut link)?;
-        lock(&self.view).token(application).unwrap_or(Err(Error::TokenNotPresent))
+        let generation = self.generation();
+        if link.as_ref().is_none_or(|link| link.generation != generation) {
+            self.recognise_card(&mut link, application)?;
+        }
+        if let Some(known) = known(&mut lock(&self.view), application) {
+            return known;
+        }
+        self.read_card(&mut link, application)?;
+        known(&mut lock(&self.view), application).unwrap_or(Err(Error::TokenNotPresent))
     }
 
     /// The objects that can be seen now, with their handles.
@@ -268,9 +289,6 @@ impl Reader {
         });
         let Some(mut link) = link else { return };
         lock(&self.view).next_generation();
-        for application in self.source.config().qes.applications() {
-            self.end_on_card(&mut link, *application, OnCard::End);
-        }
         *link = None;
     }
 
@@ -370,14 +388,38 @@ impl Reader {
         }
     }
 
-    /// Reads the card that is in the reader now.
-    fn read_card(&self, link: &mut Option<Link>) -> Result<()> {
+    /// Reads what an application needs from the card that is in the reader.
+    fn read_card(&self, link: &mut Option<Link>, application: Application) -> Result<()> {
+        let generation = self.generation();
+        let mut look = || self.work(link, generation, |hpc| hpc.look_at(application));
+        let looked = match look() {
+            // Nothing but reading was interrupted.
+            Err(Error::Card(CardError::Reset)) => look(),
+            Err(Error::Card(CardError::Removed)) => Err(Error::TokenNotPresent),
+            result => result,
+        };
+        let mut view = lock(&self.view);
+        if let Some(Link { hpc, .. }) = link.as_ref().filter(|_| view.generation == generation) {
+            if looked.is_err() {
+                view.slot(application)?.failures += 1;
+            }
+            view.accept(hpc, self.source.config());
+            self.remember(hpc);
+        }
+        looked
+    }
+
+    /// Learns which card is in the reader now.
+    fn recognise_card(&self, link: &mut Option<Link>, application: Application) -> Result<()> {
         let (name, generation) = {
             let view = lock(&self.view);
             (view.name.clone().ok_or(Error::TokenNotPresent)?, view.generation)
         };
         *link = None;
-        let open = || self.source.connect(&name).map_err(OpenError::from).and_then(|card| self.open(card));
+        let open = || {
+            let card = self.source.connect(&name).map_err(OpenError::from)?;
+            self.open(card, application)
+        };
         let opened = match open() {
             // Nothing but reading was interrupted.
             Err(OpenError::Transport(TransportError::Reset)) => open(),
@@ -394,7 +436,7 @@ impl Reader {
                     card = hpc.profile().name,
                     number = issuer_only(hpc.iccsn()),
                     commands = hpc.traffic().commands,
-                    "card read"
+                    "card recognised"
                 );
                 view.accept(&hpc, self.source.config());
                 *link = Some(Link { generation, hpc });
@@ -409,14 +451,27 @@ impl Reader {
     }
 
     /// Opens a card, with its certificates from the cache if they are there.
-    fn open(&self, card: Box<dyn Transport>) -> std::result::Result<Hpc, OpenError> {
+    fn open(
+        &self,
+        card: Box<dyn Transport>,
+        application: Application,
+    ) -> std::result::Result<Hpc, OpenError> {
         *lock(&self.hang_up) = card.hang_up();
-        let cache = self.source.cache();
-        let hpc = Hpc::open_known(card, |profile, iccsn| cache?.recall(&profile.name, iccsn))?;
-        if let (Some(cache), Some(certificates)) = (cache, hpc.to_remember()) {
+        let hpc = match self.source.cache() {
+            Some(cache) => {
+                let recall = |profile: &Profile, clue: Clue<'_>| cache.recall(&profile.name, clue);
+                Hpc::recognise(card, application, Some(&recall))
+            }
+            None => Hpc::recognise(card, application, None),
+        }?;
+        self.remember(&hpc);
+        Ok(hpc)
+    }
+
+    fn remember(&self, hpc: &Hpc) {
+        if let (Some(cache), Some(certificates)) = (self.source.cache(), hpc.to_remember()) {
             cache.store(&hpc.profile().name, hpc.iccsn(), &certificates);
         }
-        Ok(hpc)
     }
 
     /// Takes the card. After a panic in the middle of an exchange nothing is known about it.

@@ -149,7 +149,9 @@ impl Module {
 
     /// C_GetTokenInfo.
     pub(crate) fn token_info(&self, id: CK_SLOT_ID) -> Result<CK_TOKEN_INFO> {
-        let (slot, view) = self.present_token(id)?;
+        self.slots.refresh();
+        let slot = self.slots.slot(id)?;
+        let view = slot.reader.face(slot.application)?;
         let token = &view.token;
         let (sessions, rw_sessions) = self.sessions.count(id);
         Ok(CK_TOKEN_INFO {

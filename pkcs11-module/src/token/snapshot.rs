@@ -1,9 +1,9 @@
-//! What is known of an inserted card: read once, then answered from memory until the card is gone.
+//! What is known of an inserted card: each application read once, then answered from memory until the card is gone.
 
 use std::sync::Arc;
 
 use card::hpc::Hpc;
-use card::profile::{Application, Curve, KeyKind, KeyProfile, KeyPurpose, PinProfile};
+use card::profile::{Application, ApplicationProfile, Curve, KeyKind, KeyProfile, KeyPurpose, PinProfile};
 use card::transport::PinPad;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 
@@ -13,8 +13,8 @@ use super::policy;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 
-/// An inserted card.
-#[derive(Debug)]
+/// An inserted card, as far as it was looked at.
+#[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     tokens: Vec<(Application, Arc<Token>)>,
 }
@@ -34,6 +34,8 @@ pub(crate) struct Token {
     pub(crate) pin: &'static PinProfile,
     /// What the reader's PIN pad is used for.
     pub(crate) pin_pad: PinPad,
+    /// Whether the card was looked at for what follows.
+    pub(crate) complete: bool,
     /// In a fixed order.
     pub(crate) objects: Vec<Arc<Object>>,
     /// What C_GetMechanismList says.
@@ -42,40 +44,22 @@ pub(crate) struct Token {
 }
 
 impl Snapshot {
-    /// Takes over what was read when the card was opened.
-    pub(crate) fn of(card: &Hpc, config: &Config) -> Snapshot {
-        let profile = card.profile();
-        let shown: Vec<_> =
-            card.keys().iter().filter(|key| !hidden(key.profile, &config.hide_keys)).cloned().collect();
-        let tokens = profile.applications.iter().map(|application| {
+    /// Takes over what is known of the card now; answers which applications' objects are new.
+    pub(crate) fn update(&mut self, card: &Hpc, config: &Config) -> Vec<(Application, Arc<Token>)> {
+        let mut new = Vec::new();
+        for application in &card.profile().applications {
             let kind = application.application;
-            let policy = policy(kind, config.qes);
-            let offer = Offer {
-                always_authenticate: policy.always_authenticate(),
-                raw_only: kind == Application::Qes,
-            };
-            let objects = objects(&shown, kind, offer);
-            let keys: Vec<_> = objects.iter().filter_map(|object| object.private_key).collect();
-            let token = Token {
-                label: format!("{} {}", profile.label, name(kind)),
-                manufacturer: profile.manufacturer.clone(),
-                model: profile.name.clone(),
-                serial: last_digits(card.iccsn()).to_owned(),
-                pin: &application.pin,
-                pin_pad: match config.pin_pad {
-                    config::PinPad::Off => PinPad::default(),
-                    config::PinPad::Only | config::PinPad::Optional => card.pin_pad(),
-                },
-                mechanisms: mechanisms::offered(&keys, offer.raw_only)
-                    .into_iter()
-                    .chain(mechanisms::digests())
-                    .collect(),
-                objects,
-                keys,
-            };
-            (kind, Arc::new(token))
-        });
-        Snapshot { tokens: tokens.collect() }
+            if self.token(kind).is_ok_and(|token| token.complete) {
+                continue;
+            }
+            let token = Arc::new(Token::of(card, application, config));
+            self.tokens.retain(|(known, _)| *known != kind);
+            self.tokens.push((kind, token.clone()));
+            if token.complete {
+                new.push((kind, token));
+            }
+        }
+        new
     }
 
     /// The token of an application; a card may lack it.
@@ -86,6 +70,37 @@ impl Snapshot {
 }
 
 impl Token {
+    fn of(card: &Hpc, application: &'static ApplicationProfile, config: &Config) -> Token {
+        let profile = card.profile();
+        let kind = application.application;
+        let shown: Vec<_> =
+            card.keys().iter().filter(|key| !hidden(key.profile, &config.hide_keys)).cloned().collect();
+        let offer = Offer {
+            always_authenticate: policy(kind, config.qes).always_authenticate(),
+            raw_only: kind == Application::Qes,
+        };
+        let objects = objects(&shown, kind, offer);
+        let keys: Vec<_> = objects.iter().filter_map(|object| object.private_key).collect();
+        Token {
+            label: format!("{} {}", profile.label, name(kind)),
+            manufacturer: profile.manufacturer.clone(),
+            model: profile.name.clone(),
+            serial: last_digits(card.iccsn()).to_owned(),
+            pin: &application.pin,
+            pin_pad: match config.pin_pad {
+                config::PinPad::Off => PinPad::default(),
+                config::PinPad::Only | config::PinPad::Optional => card.pin_pad(),
+            },
+            complete: card.looked_at(kind),
+            mechanisms: mechanisms::offered(&keys, offer.raw_only)
+                .into_iter()
+                .chain(mechanisms::digests())
+                .collect(),
+            objects,
+            keys,
+        }
+    }
+
     /// Sizes and flags of a mechanism, if it is offered here.
     pub(crate) fn mechanism_info(&self, kind: CK_MECHANISM_TYPE) -> Result<cryptoki_sys::CK_MECHANISM_INFO> {
         self.check_offered(kind)?;

@@ -49,6 +49,8 @@ pub(super) struct Slot {
     /// One for each object of the token.
     pub(super) handles: Vec<CK_OBJECT_HANDLE>,
     pub(super) event: bool,
+    /// How often reading it failed on a card that could be read otherwise.
+    pub(super) failures: u8,
 }
 
 /// A token as one moment shows it.
@@ -76,8 +78,18 @@ impl View {
         self.slots.iter_mut().find(|slot| slot.application == application).ok_or(Error::SlotIdInvalid)
     }
 
-    /// The answer if it is known, `None` if the card has to be read first.
+    /// The token with its objects if they are known, `None` if the card has to be read first.
     pub(super) fn token(&mut self, application: Application) -> Option<Result<TokenView>> {
+        let failed = self.slot(application).is_ok_and(|slot| slot.failures >= READ_ATTEMPTS);
+        match self.face(application) {
+            Some(Ok(view)) if !view.token.complete && failed => Some(Err(Error::TokenNotRecognized)),
+            Some(Ok(view)) if !view.token.complete => None,
+            answer => answer,
+        }
+    }
+
+    /// The token without its objects if it is known, `None` if it has to be seen first which card this is.
+    pub(super) fn face(&mut self, application: Application) -> Option<Result<TokenView>> {
         if !self.present {
             return Some(Err(Error::TokenNotPresent));
         }
@@ -119,17 +131,21 @@ impl View {
         for slot in &mut self.slots {
             slot.login.lost();
             slot.handles.clear();
+            slot.failures = 0;
             (slot.pin, slot.puk) = (PinStatus::Unknown, PinStatus::Unknown);
         }
     }
 
-    /// The card has been read.
+    /// The card has been read, or more of it. What was known before stays as it is.
     pub(super) fn accept(&mut self, hpc: &Hpc, config: &Config) {
-        let snapshot = Snapshot::of(hpc, config);
-        for slot in &mut self.slots {
-            slot.pin = hpc.pin_status(slot.application);
-            let objects = snapshot.token(slot.application).map_or(0, |token| token.objects.len());
-            slot.handles = (0..objects).map(|_| new_handle()).collect();
+        let mut snapshot = match std::mem::replace(&mut self.contents, Contents::Unread { failures: 0 }) {
+            Contents::Card(snapshot) => snapshot,
+            _ => Snapshot::default(),
+        };
+        for (application, token) in snapshot.update(hpc, config) {
+            if let Ok(slot) = self.slot(application) {
+                slot.handles = token.objects.iter().map(|_| new_handle()).collect();
+            }
         }
         self.contents = Contents::Card(snapshot);
     }
@@ -151,7 +167,15 @@ impl Slot {
     fn new(application: Application, qes: Qes) -> Self {
         let login = Login::new(policy(application, qes));
         let unknown = PinStatus::Unknown;
-        Slot { application, login, pin: unknown, puk: unknown, handles: Vec::new(), event: false }
+        Slot {
+            application,
+            login,
+            pin: unknown,
+            puk: unknown,
+            handles: Vec::new(),
+            event: false,
+            failures: 0,
+        }
     }
 }
 

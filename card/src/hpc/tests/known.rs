@@ -2,6 +2,13 @@
 
 use super::*;
 
+const NUMBER: &str = "80276883110000220885";
+
+fn open_known(transport: Box<dyn Transport>, known: KnownCertificates) -> Hpc {
+    let recall = |_: &Profile, _: Clue<'_>| Some((NUMBER.to_owned(), known.clone()));
+    Hpc::recognise(transport, Application::Esign, Some(&recall)).unwrap()
+}
+
 /// A start-up as far as the serial number.
 fn identified() -> Script {
     Script::new("3B9C968131FE458066485043333834739621F3B4")
@@ -21,11 +28,11 @@ fn a_known_card_costs_four_commands() {
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B0860000", &format!("{CERTIFICATE}FFFF9000"));
     let (transport, log) = script.start();
-    let hpc = Hpc::open_known(transport, |profile, iccsn| {
-        assert_eq!((profile.name.as_str(), iccsn), ("hpc-p384", "80276883110000220885"));
-        Some(remembered())
-    })
-    .unwrap();
+    let recall = |profile: &Profile, clue: Clue<'_>| {
+        assert_eq!((profile.name.as_str(), clue), ("hpc-p384", Clue::Number(NUMBER)));
+        Some((NUMBER.to_owned(), remembered()))
+    };
+    let hpc = Hpc::recognise(transport, Application::Esign, Some(&recall)).unwrap();
     assert_eq!(log.take_count(), 4);
     assert_eq!(hpc.keys().len(), 6);
     assert!(hpc.keys().iter().all(|key| key.certificate == script::bytes(CERTIFICATE)));
@@ -43,7 +50,7 @@ fn a_card_that_differs_from_what_is_known_is_read() {
             script = script.on("00B0860000", beginning);
         }
         let (transport, log) = script.then(after_the_serial_number()).start();
-        let hpc = Hpc::open_known(transport, |_, _| Some(remembered())).unwrap();
+        let hpc = open_known(transport, remembered());
         assert_eq!(hpc.keys().len(), 6);
         assert_eq!(hpc.to_remember(), Some(remembered()));
         done(hpc, &log, more());
@@ -54,7 +61,7 @@ fn a_card_that_differs_from_what_is_known_is_read() {
 fn what_cannot_be_of_this_card_costs_nothing() {
     for known in [vec![], vec![(99, vec![0x30, 0])], vec![(1, vec![0x30, 9, 1])], vec![(1, vec![])]] {
         let (transport, log) = identified().then(after_the_serial_number()).start();
-        let hpc = Hpc::open_known(transport, |_, _| Some(known)).unwrap();
+        let hpc = open_known(transport, known);
         assert_eq!(log.take_count(), 10);
         done(hpc, &log, more());
     }
@@ -108,7 +115,7 @@ fn certificates_of_issuers_are_remembered_too() {
         .on("00A4040C0DF04850433338342E455349474E", "9000")
         .on("00B0860000", &format!("{CERTIFICATE}30039000"));
     let (transport, log) = script.start();
-    let hpc = Hpc::open_known(transport, |_, _| Some(known)).unwrap();
+    let hpc = open_known(transport, known);
     let issuers: Vec<_> = hpc.keys().iter().map(|key| key.issuers.len()).collect();
     assert_eq!(issuers, [1, 1, 1, 1, 0, 0]);
     done(hpc, &log, more());

@@ -72,17 +72,37 @@ fn both_applications_live_on_channels_of_their_own() {
 }
 
 #[test]
-fn logout_closes_the_channel_with_one_command() {
-    let (mut hpc, log) = opened(qes_login().on("01708000", "9000"));
+fn logout_ends_the_login_and_keeps_the_channel_for_a_login_of_one_command() {
+    let select = "01A4040C0BF04850433338342E514553";
+    let again = more().on("01704000", "9000").on(select, "9000").on(VERIFY_QES, "9000");
+    let (mut hpc, log) = opened(qes_login().then(again));
     hpc.verify_pin(Application::Qes, &pin()).unwrap();
     log.take_count();
     hpc.logout(Application::Qes).unwrap();
-    assert_eq!(log.take_count(), 1);
+    assert_eq!(log.take_count(), 2);
     assert_eq!(hpc.pin_status(Application::Qes), PinStatus::NotVerified { tries: 3 });
     assert!(matches!(hpc.sign(3, SignatureScheme::Ecdsa, &QES_DIGEST), Err(CardError::NotLoggedIn)));
     hpc.logout(Application::Qes).unwrap();
     assert_eq!(log.take_count(), 0);
-    done(hpc, &log, more());
+    hpc.verify_pin(Application::Qes, &pin()).unwrap();
+    assert_eq!(log.take_count(), 1);
+    done(hpc, &log, more().on("01708000", "9000"));
+}
+
+#[test]
+fn a_channel_that_cannot_start_over_is_closed() {
+    let select = "01A4040C0BF04850433338342E514553";
+    for refused in [
+        more().on("01704000", "6A86"),
+        more().on("01704000", "9000").on(select, "6283"),
+        more().on("01704000", "6881"),
+    ] {
+        let (mut hpc, log) = opened(qes_login().then(refused).on("01708000", "9000"));
+        hpc.verify_pin(Application::Qes, &pin()).unwrap();
+        hpc.logout(Application::Qes).unwrap();
+        assert!(!hpc.is_logged_in(Application::Qes));
+        done(hpc, &log, more());
+    }
 }
 
 #[test]
