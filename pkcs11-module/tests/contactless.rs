@@ -12,9 +12,8 @@ use bench::{Bench, Check, PIN_CH, PIN_QES, certificate, key, openssl_accepts};
 
 #[test]
 fn login_and_signatures_work_under_secure_messaging() {
-    let mut bench = Bench::configured(None, "can = \"123123\"");
-    let card = bench.issue(NewCard::new(ProfileName::HbaG21)).over(Interface::Contactless);
-    bench.reader.insert(card);
+    let card = NewCard::new(ProfileName::HbaG21);
+    let bench = Bench::over(Interface::Contactless, Some(card), "can = \"123123\"");
     let digest = Sha256::digest("text");
     for (slot, pin, label) in
         [(bench.esign(), PIN_CH, "C.HP.AUT.E256"), (bench.qes(), PIN_QES, "C.HP.QES.E256")]

@@ -37,6 +37,7 @@ struct State {
     speed: Speed,
     traffic: Traffic,
     faults: BTreeMap<u64, Fault>,
+    last_answer: Vec<u8>,
     trace: VecDeque<String>,
     sink: Option<Sink>,
     pin_pad: Option<PinPad>,
@@ -266,7 +267,7 @@ impl Client {
         let Some(mut state) = self.turn(&slot) else { return Reply::Lost };
         let number = state.traffic.commands + 1;
         let fault = if state.card.is_some() { state.faults.remove(&number) } else { None };
-        if fault == Some(Fault::Reset) {
+        if matches!(fault, Some(Fault::Reset)) {
             state.epoch += 1;
             state.card.as_mut().map(Card::reset);
         }
@@ -276,8 +277,9 @@ impl Client {
         }
         let Some(card) = &mut state.card else { return Reply::Lost };
         let mut answer = card.transmit(command);
+        let before = std::mem::replace(&mut state.last_answer, answer.clone());
         if let Some(fault) = &fault {
-            answer = fault.distort(answer);
+            answer = fault.distort(answer, &before);
         }
         let traffic = Traffic::of(command, &answer);
         state.traffic.add(traffic);
@@ -286,7 +288,7 @@ impl Client {
             _ => state.speed.time(traffic),
         };
         let mut state = self.work(&slot, state, work);
-        if fault == Some(Fault::Pull) {
+        if matches!(fault, Some(Fault::Pull)) {
             state.epoch += 1;
             state.card = None;
             slot.shared.changed.notify_all();

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use bp256::BrainpoolP256r1;
 use card_simulator::server::Fault;
-use card_simulator::{NewCard, ProfileName};
+use card_simulator::{Interface, NewCard, ProfileName};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
@@ -91,8 +91,11 @@ impl Key {
 }
 
 impl Desk {
-    pub(crate) fn with(profile: ProfileName) -> Desk {
-        let bench = Bench::configured(Some(NewCard::new(profile)), "qes_batch = true\ncard_timeout = 2\n");
+    pub(crate) fn with(profile: ProfileName, interface: Interface) -> Desk {
+        let settings = "qes_batch = true\ncard_timeout = 2\n";
+        // In a reader with contacts there is no access number.
+        let can = if interface == Interface::Contactless { "can = \"123123\"\n" } else { "" };
+        let bench = Bench::over(interface, Some(NewCard::new(profile)), &format!("{settings}{can}"));
         let mut desk = Desk { bench, certificates: Vec::new() };
         desk.certificates = desk.look().unwrap();
         assert_eq!(desk.certificates.len(), 6);

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 #![allow(clippy::panic, reason = "a failure here is the test's failure")]
 
-use card_simulator::ProfileName;
+use card_simulator::{Interface, ProfileName};
 
 #[path = "../bench/mod.rs"]
 mod bench;
@@ -15,7 +15,7 @@ mod module;
 mod table;
 
 use desk::{Desk, Key, Operation};
-use table::{FAULTS, permits};
+use table::{FAULTS, FORGERIES, NamedFault, permits};
 
 const P384: [Key; 2] = [Key::esign("C.HP.AUT.E384"), Key::qes("C.HP.QES.E384")];
 const HBA: [Key; 2] = [Key::esign("C.HP.AUT.E256"), Key::qes("C.HP.QES.E256")];
@@ -60,15 +60,42 @@ fn changes_of_the_german_cards_pins() {
     survives(ProfileName::HbaG21, &HBA, &[Operation::ChangePin, Operation::WrongChange]);
 }
 
+#[test]
+fn forged_answers_while_a_card_is_reached_by_radio() {
+    survives_by_radio(&HBA[..1], &[Operation::StartUp]);
+}
+
+#[test]
+fn forged_answers_to_the_pins_of_a_card_reached_by_radio() {
+    let operations = [Operation::Login, Operation::WrongLogin, Operation::ChangePin, Operation::WrongChange];
+    survives_by_radio(&HBA, &operations);
+}
+
+#[test]
+fn forged_answers_to_the_signatures_of_a_card_reached_by_radio() {
+    survives_by_radio(&HBA, &[Operation::FirstSignature, Operation::FurtherSignature]);
+}
+
 /// Every fault at every command of these operations.
 #[track_caller]
 fn survives(profile: ProfileName, keys: &[Key], operations: &[Operation]) {
-    let desk = Desk::with(profile);
+    survives_each(&Desk::with(profile, Interface::Contact), &FAULTS, keys, operations);
+}
+
+/// Somebody forges each answer, those of PACE included.
+#[track_caller]
+fn survives_by_radio(keys: &[Key], operations: &[Operation]) {
+    let desk = Desk::with(ProfileName::HbaG21, Interface::Contactless);
+    survives_each(&desk, &FORGERIES, keys, operations);
+}
+
+#[track_caller]
+fn survives_each(desk: &Desk, faults: &[NamedFault], keys: &[Key], operations: &[Operation]) {
     for key in keys {
         for operation in operations {
             let commands = desk.commands_of(*operation, key);
             assert!(commands > 0, "{operation:?} asks the card nothing");
-            for (name, fault) in FAULTS {
+            for (name, fault) in faults {
                 for index in 1..=commands {
                     let case =
                         format!("{operation:?} {}, {name} at command {index} of {commands}", key.label);
@@ -79,6 +106,10 @@ fn survives(profile: ProfileName, keys: &[Key], operations: &[Operation]) {
                         outcome.result,
                         outcome.trace
                     );
+                    // The last command carries the PIN.
+                    if name.starts_with("forged") && *operation == Operation::Login && index == commands {
+                        assert!(outcome.result.is_some(), "{case}: a login that the card did not confirm");
+                    }
                     outcome.check(*operation, &case);
                     desk.works_after_reinsertion(key, &case);
                 }

@@ -16,7 +16,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use card_simulator::server::{Address, Plug, Slot as Reader};
-use card_simulator::{Card, CardImage, ImageError, NewCard, ProfileName, RsaKeyPool};
+use card_simulator::{Card, CardImage, ImageError, Interface, NewCard, ProfileName, RsaKeyPool};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
@@ -38,6 +38,7 @@ pub(crate) struct Bench {
     pub(crate) reader: Reader,
     pub(crate) module: Pkcs11,
     installed: Installed,
+    interface: Interface,
     // Before the directories: its end is reported through the socket in one of them.
     _plug: Plug,
     cards: Vec<TempDir>,
@@ -51,6 +52,11 @@ impl Bench {
 
     /// A card, or none, and further lines of configuration.
     pub(crate) fn configured(card: Option<NewCard>, configuration: &str) -> Bench {
+        Bench::over(Interface::Contact, card, configuration)
+    }
+
+    /// The same with a reader for radio, or for contacts.
+    pub(crate) fn over(interface: Interface, card: Option<NewCard>, configuration: &str) -> Bench {
         let reader = Reader::empty();
         let sockets = tempfile::tempdir().unwrap();
         let address = sockets.path().join("card");
@@ -62,7 +68,8 @@ impl Bench {
         let installed = Installed::with(&format!("{readers}{cache}{configuration}"));
         let module = Pkcs11::new(installed.path()).unwrap();
         initialize(&module, &installed);
-        let mut bench = Bench { reader, module, installed, cards: vec![sockets], _plug: plug };
+        let cards = vec![sockets];
+        let mut bench = Bench { reader, module, installed, interface, cards, _plug: plug };
         if let Some(card) = card {
             bench.insert(card);
         }
@@ -79,14 +86,14 @@ impl Bench {
     pub(crate) fn reinsert(&self) {
         drop(self.reader.eject());
         let directory = self.cards.last().unwrap();
-        self.reader.insert(Card::new(open(directory.path())));
+        self.reader.insert(Card::new(open(directory.path())).over(self.interface));
     }
 
     /// Issues a card.
     pub(crate) fn issue(&mut self, card: NewCard) -> Card {
         let directory = tempfile::tempdir().unwrap();
         card.rsa_keys(RsaKeyPool::Shared).create(directory.path()).unwrap();
-        let card = Card::new(open(directory.path()));
+        let card = Card::new(open(directory.path())).over(self.interface);
         self.cards.push(directory);
         card
     }
