@@ -3,7 +3,7 @@
 use std::fs;
 
 use tests::cards::{PIN_CH, PIN_QES};
-use tests::desk::{Desk, module_path};
+use tests::desk::{Desk, module_path, text_of};
 use tests::openssl::verify_signature;
 use tests::programs::Ran;
 
@@ -78,6 +78,31 @@ fn every_signing_key_of_both_cards_signs() {
             let options = if mechanism.ends_with("PSS") { pss } else { &[] };
             verify_signature(&data, &desk.path("signature"), &desk.card.certificate(label), digest, options);
         }
+    }
+}
+
+#[test]
+fn messages_to_the_encryption_key_are_deciphered() {
+    for (profile, id) in [("hpc-p384", "05"), ("hba-g21", "05")] {
+        let desk = Desk::with(profile);
+        let message = b"a message that only the holder of the card shall read";
+        desk.file("message", message);
+        let certificate = text_of(&desk.card.certificate("C.HP.ENC.R2048"));
+        let oaep = ["rsa_padding_mode:oaep", "rsa_oaep_md:sha256", "rsa_mgf1_md:sha256"];
+        let mut encrypt = vec!["pkeyutl", "-encrypt", "-certin", "-inkey", &certificate, "-in", "message"];
+        encrypt.extend(oaep.iter().flat_map(|option| ["-pkeyopt", option]));
+        desk.run("openssl", &[&encrypt[..], &["-out", "cryptogram"]].concat()).expect_success();
+
+        let key = ["--token-label", desk.token(), "--login", "--pin", PIN_CH, "--id", id, "--decrypt"];
+        let mechanism =
+            ["--mechanism", "RSA-PKCS-OAEP", "--hash-algorithm", "SHA256", "--mgf", "MGF1-SHA256"];
+        let files = ["--input-file", "cryptogram", "--output-file", "opened"];
+        pkcs11_tool(&desk, &[&key[..], &mechanism, &files].concat()).expect_success();
+        assert_eq!(fs::read(desk.path("opened")).unwrap(), message, "{profile}");
+
+        // The card's key knows no other padding.
+        let said = pkcs11_tool(&desk, &[&key[..], &["--mechanism", "RSA-PKCS"], &files].concat());
+        assert!(!said.success && said.text().contains("CKR_MECHANISM_INVALID"), "{}", said.text());
     }
 }
 
