@@ -15,13 +15,15 @@ fn a_card_inserted_after_the_start_opens_pages_after_one_wrong_pin() {
     let desk = Desk::configured("hpc-p384", SETTINGS);
     desk.simulator.eject(0);
     desk.wait_for_cards(0);
-    let [newer, older, rsa] = [
+    let [newer, older, rsa, older_rsa] = [
         ("-tls1_3", "C.HP.AUT.E384", "Elliptic and newer"),
         ("-tls1_2", "C.HP.AUT.E384", "Elliptic and older"),
         ("-tls1_3", "C.HP.AUT.R2048", "Factors and newer"),
+        ("-tls1_2", "C.HP.AUT.R2048", "Factors and older"),
     ]
     .map(|(version, object, title)| Site::open(&desk, version, object, title));
-    let mut chromium = Chromium::start(&desk, &[newer.port(), older.port(), rsa.port()]);
+    let ports = [newer.port(), older.port(), rsa.port(), older_rsa.port()];
+    let mut chromium = Chromium::start(&desk, &ports);
     desk.simulator.insert(0);
     desk.wait_for_cards(1);
 
@@ -36,11 +38,15 @@ fn a_card_inserted_after_the_start_opens_pages_after_one_wrong_pin() {
     );
 
     // The card is known and logged in.
-    for site in [older, rsa] {
-        let signatures = desk.simulator.signatures();
+    for site in [older, rsa, older_rsa] {
+        let (commands, signatures) = (desk.simulator.commands(), desk.simulator.signatures());
         chromium.open(&site.address());
         chromium.expect_title(site.title);
-        assert!(desk.simulator.signatures() > signatures, "{}", site.title);
+        let signatures = desk.simulator.signatures() - signatures;
+        assert!(signatures > 0, "{}", site.title);
+        let sent = desk.simulator.sent().split_off(commands as usize);
+        // The first signature with another key is two commands, each further one is one.
+        assert!(sent.len() <= 1 + signatures, "{}, {signatures} signatures: {sent:#?}", site.title);
     }
     assert!(!chromium.asks(), "one login serves all pages");
     assert_eq!(desk.simulator.verifications(), 2);
