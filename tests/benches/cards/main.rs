@@ -17,6 +17,7 @@ use tests::simulator::{Simulator, socket_in};
 
 mod compare;
 mod cost;
+mod daemon;
 
 const DRIVER: &str = env!("CARGO_BIN_EXE_token-driver");
 const REPEATS: u32 = 200;
@@ -43,7 +44,7 @@ fn main() {
 fn token(profile: &str, key: &str, bytes: usize) {
     let bench = Bench::with(profile, "qes_batch = true\n");
     let mut host = bench.host();
-    bench.measure("module: insertion to objects listed", profile, 1, || {
+    bench.measure("module: insertion to objects of the QES slot listed", profile, 1, || {
         host.succeed("objects QES");
     });
     bench.measure("module: objects listed again", profile, 1, || {

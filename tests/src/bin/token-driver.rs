@@ -10,8 +10,9 @@
 //! | `rate TOKEN LABEL HEX COUNT` | nanoseconds that so many signatures took |
 //! | `event` | the number of the slot where a card came or went; waits for it |
 //! | `memory` | resident set of this process in KiB |
+//! | `raw HEX COUNT` | nanoseconds that so many exchanges of this command with the first card in a PC/SC reader took |
 //!
-//! TOKEN is the end of a token label. An error is answered with `error` and its PKCS#11 name.
+//! TOKEN is the end of a token label, LABEL that of a key, `*` the first there is. An error is answered with `error` and its PKCS#11 name.
 
 use std::collections::HashMap;
 use std::io::{BufRead, stdin};
@@ -24,6 +25,8 @@ use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
+
+const ANY: &str = "*";
 
 fn main() {
     let mut host = None;
@@ -65,6 +68,9 @@ fn answer(host: &mut Option<Host>, line: &str) -> Result<String> {
         ["rate", token, label, digest, count] => host
             .rate(token, label, &hex::decode(digest)?, count.parse()?)
             .map(|time| time.as_nanos().to_string()),
+        ["raw", command, count] => {
+            raw(&hex::decode(command)?, count.parse()?).map(|time| time.as_nanos().to_string())
+        }
         ["sign", token, label, digest] => host.sign(token, label, &hex::decode(digest)?).map(hex::encode),
         _ => bail!("not understood: {line}"),
     }
@@ -84,7 +90,7 @@ impl Host {
         if !alive {
             self.sessions.remove(token);
             for slot in self.module.get_slots_with_token()? {
-                if self.module.get_token_info(slot)?.label().trim_end().ends_with(token) {
+                if self.module.get_token_info(slot)?.label().trim_end().ends_with(token) || token == ANY {
                     self.sessions.insert(token.to_owned(), self.module.open_ro_session(slot)?);
                     break;
                 }
@@ -124,7 +130,10 @@ impl Host {
 }
 
 fn private_key(session: &Session, label: &str) -> Result<(Mechanism<'static>, ObjectHandle)> {
-    let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.into())];
+    let mut wanted = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
+    if label != ANY {
+        wanted.push(Attribute::Label(label.into()));
+    }
     let key = *session.find_objects(&wanted)?.first().ok_or_else(|| anyhow!("no key {label}"))?;
     Ok((mechanism(session, key)?, key))
 }
@@ -139,6 +148,24 @@ fn mechanism(session: &Session, key: ObjectHandle) -> Result<Mechanism<'static>>
             s_len: 32.into(),
         }),
     })
+}
+
+/// One command again and again through PC/SC, as the module sends it, but without the module.
+fn raw(command: &[u8], count: u32) -> Result<Duration> {
+    let context = pcsc::Context::establish(pcsc::Scope::User)?;
+    let readers = context.list_readers_owned()?;
+    let connect =
+        |name: &std::ffi::CString| context.connect(name, pcsc::ShareMode::Shared, pcsc::Protocols::ANY).ok();
+    let mut card = readers.iter().find_map(connect).context("no card")?;
+    let mut answer = [0; pcsc::MAX_BUFFER_SIZE];
+    let start = Instant::now();
+    for _ in 0..count {
+        let transaction = card.transaction()?;
+        if !transaction.transmit(command, &mut answer)?.ends_with(&[0x90, 0x00]) {
+            bail!("the card refuses");
+        }
+    }
+    Ok(start.elapsed())
 }
 
 fn memory() -> Result<String> {
