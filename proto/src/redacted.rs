@@ -183,7 +183,7 @@ mod tests {
     fn debug_of_a_sign_request_shows_neither_pin_nor_prescription() {
         let request = SignPrescriptionRequest {
             prescription: b"<Bundle>secret</Bundle>".to_vec(),
-            pin: Some(Pin { value: "234567".into() }),
+            pin: Some(Pin { value: "234567".into(), last_try: false }),
             ..Default::default()
         };
         let shown = format!("{request:?} {request:#?}");

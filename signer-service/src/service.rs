@@ -46,7 +46,7 @@ use crate::{
     config::Config,
     insurance::InsuranceReaders,
     ocsp::{self, OcspClient},
-    token::{CertificateObject, Choice, Module, Purpose, Queue, Selector, TokenView, choose},
+    token::{CertificateObject, Choice, Module, PinEntry, Purpose, Queue, Selector, TokenView, choose},
 };
 
 /// What all calls work with.
@@ -333,8 +333,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 /// The PIN as PKCS#11 wants it. The message's own copy is wiped when it is dropped here.
-fn secret(pin: Option<v1::Pin>) -> Option<SecretString> {
-    pin.map(|pin| SecretString::from(pin.value.as_str()))
+fn secret(pin: Option<v1::Pin>) -> PinEntry {
+    let Some(pin) = pin else { return PinEntry::default() };
+    let value = (!pin.value.is_empty()).then(|| SecretString::from(pin.value.as_str()));
+    PinEntry { value, last_try: pin.last_try }
 }
 
 fn selector(card: Option<v1::CardSelector>) -> Result<Selector, Refusal> {

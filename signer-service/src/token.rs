@@ -24,7 +24,7 @@ use cryptoki::{
 
 pub use choice::{Choice, Purpose, Selector, best, choose};
 pub use error::{ModuleError, TokenError, Tries};
-pub use key::UnlockedKey;
+pub use key::{PinEntry, UnlockedKey};
 pub use listing::{CertificateObject, TokenView};
 pub use login::{Lease, Login};
 

@@ -17,6 +17,9 @@ pub struct PinSource {
     /// Take the PIN from this environment variable
     #[arg(long, value_name = "NAME", group = "pin")]
     pin_env: Option<String>,
+    /// Use the last try, too: a wrong PIN then blocks it
+    #[arg(long)]
+    last_try: bool,
     /// Send no PIN: it is entered at the reader's key pad
     #[arg(long, group = "pin")]
     pin_pad: bool,
@@ -29,7 +32,7 @@ impl PinSource {
     /// The named source has none, or there is no terminal.
     pub(super) fn read(&self, prompt: &str) -> Result<Option<Pin>, ClientError> {
         let value = if self.pin_pad {
-            return Ok(None);
+            return Ok(self.last_try.then(|| Pin { value: String::new(), last_try: true }));
         } else if let Some(path) = &self.pin_file {
             let bytes = Zeroizing::new(read_file(path)?);
             let text =
@@ -45,7 +48,7 @@ impl PinSource {
                 "no terminal to ask at: use --pin-file, --pin-env or --pin-pad".into(),
             ));
         };
-        Ok(Some(Pin { value }))
+        Ok(Some(Pin { value, last_try: self.last_try }))
     }
 }
 
@@ -58,19 +61,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pin");
         std::fs::write(&path, "123456\nrest\n").unwrap();
-        let source = PinSource { pin_file: Some(path), pin_env: None, pin_pad: false };
+        let source = PinSource { pin_file: Some(path), pin_env: None, pin_pad: false, last_try: false };
         assert_eq!(source.read("PIN").unwrap().unwrap().value, "123456");
     }
 
     #[test]
     fn an_unset_variable_is_named() {
-        let source = PinSource { pin_file: None, pin_env: Some("NO_SUCH_VARIABLE".into()), pin_pad: false };
+        let source = PinSource {
+            pin_file: None,
+            pin_env: Some("NO_SUCH_VARIABLE".into()),
+            pin_pad: false,
+            last_try: false,
+        };
         assert!(source.read("PIN").unwrap_err().to_string().contains("NO_SUCH_VARIABLE"));
     }
 
     #[test]
     fn a_key_pad_needs_no_pin() {
-        let source = PinSource { pin_file: None, pin_env: None, pin_pad: true };
+        let source = PinSource { pin_file: None, pin_env: None, pin_pad: true, last_try: false };
         assert!(source.read("PIN").unwrap().is_none());
     }
 }

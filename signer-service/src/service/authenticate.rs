@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use proto::v1;
-use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::{
@@ -17,7 +16,7 @@ use crate::{
     clinician::scope::{Refused, Scope},
     signature::{self, SignatureError},
     times::Steps,
-    token::{Purpose, Selector},
+    token::{PinEntry, Purpose, Selector},
 };
 
 /// Shortest nonce of a caller, and length of the service's own.
@@ -28,7 +27,7 @@ const SCOPES: usize = 100;
 
 struct Order {
     selector: Selector,
-    pin: Option<SecretString>,
+    pin: PinEntry,
     nonce: Vec<u8>,
     challenge: Vec<u8>,
     wish: Option<Wish>,
@@ -155,7 +154,7 @@ pub(super) async fn prove(
     state: &Arc<State>,
     caller: Caller,
     chosen: Chosen,
-    pin: Option<SecretString>,
+    pin: PinEntry,
     text: Vec<u8>,
 ) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
@@ -171,7 +170,7 @@ pub(super) async fn prove(
         let choice = chosen.choice();
         caller.still_waits()?;
         let mut turn = turn;
-        let (pin, purpose) = (pin.as_ref(), Purpose::Authentication);
+        let (pin, purpose) = (&pin, Purpose::Authentication);
         let mut key = state.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
         steps.done("PIN");
         let raw = key.sign(algorithm, &digest)?;

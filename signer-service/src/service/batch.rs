@@ -103,7 +103,7 @@ async fn begin_batch(
     };
     let chosen = find_key(state, selector(begin.card)?, Purpose::Signature).await?;
     clinician::authorize(state, &caller, &chosen).await?;
-    let comfort = comfort::admit(state, &caller, &chosen, &begin.comfort_user_id)?;
+    let comfort = comfort::admit(state, &caller, &chosen, &begin.comfort_user_id).await?;
     // Callers' own keys have no stroke.
     let claim = once::claim(state, &caller.own(&format!("batch/{id}"))).await?;
     let (job, keys) = (state.jobs.make()?, claim.keys_under());

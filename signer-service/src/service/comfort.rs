@@ -11,7 +11,7 @@ use super::{
 use crate::{
     audit::Entry,
     comfort::{Name, Session, UserId},
-    token::Purpose,
+    token::{PinEntry, Purpose},
 };
 
 /// A session that allows less than this is about to end.
@@ -90,8 +90,8 @@ pub(super) async fn get(
 }
 
 /// The session a request names, if it names one; its time is looked at here, once.
-pub(super) fn admit(
-    state: &State,
+pub(super) async fn admit(
+    state: &Arc<State>,
     caller: &Caller,
     chosen: &Chosen,
     user_id_text: &str,
@@ -103,6 +103,9 @@ pub(super) fn admit(
         return Err(Refusal::ComfortDisabled);
     }
     let name = name(caller, chosen, user_id(user_id_text)?);
+    // A card that was pulled and put back since the last look.
+    let look = Arc::clone(state);
+    blocking(move || look.module.tidy()).await?;
     Ok(Some(state.comfort.find(&name, OffsetDateTime::now_utc())?))
 }
 
@@ -163,7 +166,7 @@ async fn open(
     caller: &Caller,
     chosen: Chosen,
     name: &Name,
-    pin: Option<secrecy::SecretString>,
+    pin: PinEntry,
     (signatures, lasts): (u32, Duration),
 ) -> Result<Arc<Session>, Refusal> {
     let limit = state.config.comfort.sessions_per_card;
@@ -184,8 +187,7 @@ async fn open(
             let mut turn = turn;
             let key_label = unlock.config.signing.key_label.as_deref();
             let choice = chosen.choice();
-            let key =
-                unlock.module.unlock(&mut turn, &choice, key_label, pin.as_ref(), Purpose::Signature)?;
+            let key = unlock.module.unlock(&mut turn, &choice, key_label, &pin, Purpose::Signature)?;
             Ok::<_, Refusal>(key.lease())
         })
         .await

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use proto::v1::{self, sign_prescription_request::InsuranceCheck};
-use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -21,7 +20,7 @@ use crate::{
     prescription::{self, Finding, Prescription},
     signature::{self, Signed},
     times::Steps,
-    token::{Lease, Login, Purpose, UnlockedKey},
+    token::{Lease, Login, PinEntry, Purpose, UnlockedKey},
 };
 
 /// A document that is to be signed, and what is known of it so far.
@@ -48,9 +47,9 @@ pub(super) struct Ready {
 #[derive(Clone)]
 pub(super) enum Authority {
     /// A PIN for this signature.
-    Pin(Option<SecretString>),
+    Pin(PinEntry),
     /// A PIN for this signature and those after it: the answer is a lease.
-    PinKept(Option<SecretString>),
+    PinKept(PinEntry),
     /// The PIN of an earlier one.
     Lease(Lease),
     /// The PIN of a comfort session.
@@ -258,7 +257,7 @@ fn key<'a>(
     let (module, choice, purpose) = (&state.module, chosen.choice(), Purpose::Signature);
     Ok(match authority {
         Authority::Pin(pin) | Authority::PinKept(pin) => {
-            module.unlock(login, &choice, key_label, pin.as_ref(), purpose)?
+            module.unlock(login, &choice, key_label, pin, purpose)?
         }
         Authority::Lease(lease) => module.resume(login, lease, &choice, key_label, purpose)?,
         Authority::Comfort(session) => module.resume(login, session.spend()?, &choice, key_label, purpose)?,

@@ -286,6 +286,7 @@ fn token_row(error: &TokenError) -> Row {
         TokenError::PinIncorrect(tries) => {
             (Unauthenticated, Reason::PinWrong, vec![("tries", tries.code().to_owned())])
         }
+        TokenError::LastTry => (FailedPrecondition, Reason::PinLastTry, vec![]),
         TokenError::PinBlocked => (FailedPrecondition, Reason::PinBlocked, vec![]),
         TokenError::PinNotSet => (FailedPrecondition, Reason::PinNotSet, vec![]),
         TokenError::PinEntryCancelled => (Aborted, Reason::PinEntryCancelled, vec![]),

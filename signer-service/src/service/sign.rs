@@ -47,7 +47,7 @@ async fn sign(
         let chosen = find_key(state, selector, Purpose::Signature).await?;
         clinician::authorize(state, &caller, &chosen).await?;
         let evidence = document.examine_signer(state, &chosen).await?;
-        let comfort = comfort::admit(state, &caller, &chosen, &request.comfort_user_id)?;
+        let comfort = comfort::admit(state, &caller, &chosen, &request.comfort_user_id).await?;
         Ok::<_, Refusal>((chosen, evidence, comfort))
     };
     let (chosen, evidence, comfort) = match prepared.await {

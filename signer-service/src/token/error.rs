@@ -54,6 +54,9 @@ pub enum TokenError {
     /// The card counted a wrong PIN.
     #[error("the PIN is wrong{0}")]
     PinIncorrect(Tries),
+    /// A wrong PIN would block it.
+    #[error("one try is left: the PIN was not sent, because the request did not ask to use the last one")]
+    LastTry,
     /// No try is left.
     #[error("the PIN is blocked")]
     PinBlocked,

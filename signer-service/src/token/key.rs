@@ -24,6 +24,15 @@ use super::{
     listing::pin_state,
 };
 
+/// A PIN that was entered for one operation, or is to be entered at the reader.
+#[derive(Clone, Default)]
+pub struct PinEntry {
+    /// None: at the reader's key pad.
+    pub value: Option<AuthPin>,
+    /// Also if only one try is left.
+    pub last_try: bool,
+}
+
 /// A private key on a token that is logged in. Dropping it logs out, unless the login is leased.
 pub struct UnlockedKey<'a> {
     module: &'a Module,
@@ -46,11 +55,14 @@ impl Module {
         login: &'a mut Login,
         choice: &Choice<'a>,
         key_label: Option<&str>,
-        pin: Option<&'a AuthPin>,
+        entry: &'a PinEntry,
         purpose: Purpose,
     ) -> Result<UnlockedKey<'a>, TokenError> {
-        let token = choice.token;
+        let (token, pin) = (choice.token, entry.value.as_ref());
         check_pin(token, pin)?;
+        if !entry.last_try && matches!(self.tries(token), Tries::Final) {
+            return Err(TokenError::LastTry);
+        }
         let session = self.session(token.slot)?;
         if !still_there(&session, choice.certificate)? {
             login.lose();

@@ -48,7 +48,7 @@ impl Talk {
     }
 
     async fn pin(&self, job_code: &str, pin: &str) {
-        let pin = Some(v1::Pin { value: pin.into() });
+        let pin = Some(v1::Pin { value: pin.into(), last_try: false });
         self.say(Step::Pin(v1::BatchPin { job_code: job_code.into(), pin })).await;
     }
 

@@ -135,7 +135,7 @@ async fn signing_needs_a_token_of_the_same_person() {
     let desk = Desk::configured(&[ADA_SIGNS, ADA], ALWAYS);
     assert_eq!(sign(&desk, None), "TOKEN_REQUIRED");
     let activate = v1::ActivateComfortSignatureRequest {
-        pin: Some(v1::Pin { value: PIN.into() }),
+        pin: Some(v1::Pin { value: PIN.into(), last_try: false }),
         user_id: uuid::Uuid::new_v4().to_string(),
         ..Default::default()
     };

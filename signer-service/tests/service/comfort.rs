@@ -29,7 +29,7 @@ impl User {
     ) -> Result<v1::ComfortSession, Status> {
         let request = v1::ActivateComfortSignatureRequest {
             card: None,
-            pin: Some(v1::Pin { value: pin.into() }),
+            pin: Some(v1::Pin { value: pin.into(), last_try: false }),
             user_id: self.id.clone(),
             max_signatures: signatures,
             max_time: seconds.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
@@ -64,7 +64,7 @@ async fn sign(
     let no_card = v1::NoInsuranceCard { reason: "the test has none".into() };
     let request = v1::SignPrescriptionRequest {
         prescription: fs::read(fixture("prescription.xml")).unwrap(),
-        pin: pin.map(|value| v1::Pin { value: value.into() }),
+        pin: pin.map(|value| v1::Pin { value: value.into(), last_try: false }),
         insurance_check: Some(InsuranceCheck::NoCard(no_card)),
         comfort_user_id,
         ..Default::default()

@@ -110,7 +110,7 @@ impl Chance {
             2 => v1::VerifySignatureRequest { cms: self.noise(300), ..Default::default() }.encode_to_vec(),
             3 => {
                 let request = v1::AuthenticateClinicianRequest {
-                    pin: Some(v1::Pin { value: PIN.into() }),
+                    pin: Some(v1::Pin { value: PIN.into(), last_try: false }),
                     nonce: self.noise(40),
                     ..Default::default()
                 };
@@ -139,7 +139,7 @@ fn sensible() -> v1::SignPrescriptionRequest {
     let no_card = v1::NoInsuranceCard { reason: "the test has no card".into() };
     v1::SignPrescriptionRequest {
         prescription: std::fs::read(fixture("prescription.xml")).unwrap(),
-        pin: Some(v1::Pin { value: PIN.into() }),
+        pin: Some(v1::Pin { value: PIN.into(), last_try: false }),
         insurance_check: Some(InsuranceCheck::NoCard(no_card)),
         ..Default::default()
     }

@@ -16,7 +16,7 @@ use crate::{
         document::{Authority, Document, Ready},
         secret,
     },
-    token::{Lease, TokenError},
+    token::{Lease, PinEntry, TokenError},
 };
 
 /// Documents between two stages.
@@ -174,7 +174,7 @@ impl Card<'_> {
     }
 
     /// Asks for a PIN.
-    async fn pin(&mut self, number: u32) -> Result<Option<secrecy::SecretString>, Refusal> {
+    async fn pin(&mut self, number: u32) -> Result<PinEntry, Refusal> {
         let token = &self.batch.chosen.token;
         let wanted = v1::PinWanted {
             job_code: self.batch.job.code.clone(),
