@@ -5,10 +5,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 const SOURCE: &str = "hpc/signer/v1/signer.proto";
 
 /// Messages that hold secrets or patient data: their `Debug` is written by hand in `src/redacted.rs`.
-const REDACTED: [&str; 16] = [
+const REDACTED: [&str; 18] = [
     "hpc.signer.v1.Pin",
     "hpc.signer.v1.SignPrescriptionRequest",
     "hpc.signer.v1.SignPrescriptionResponse",
+    "hpc.signer.v1.PreparePrescriptionRequest",
+    "hpc.signer.v1.PreparePrescriptionResponse",
     "hpc.signer.v1.BatchBegin",
     "hpc.signer.v1.BatchDocument",
     "hpc.signer.v1.ActivateComfortSignatureRequest",

@@ -7,9 +7,9 @@ use zeroize::Zeroize;
 use crate::v1::{
     ActivateComfortSignatureRequest, Address, AnswerIdpChallengeRequest, AnswerIdpChallengeResponse,
     AuthenticateClinicianResponse, BatchBegin, BatchDocument, DeactivateComfortSignatureRequest,
-    GetComfortSessionRequest, PersonalData, Pin, ReadInsuranceResponse, SignPrescriptionRequest,
-    SignPrescriptionResponse, VerifySignatureRequest, VerifySignatureResponse,
-    sign_prescription_request::InsuranceCheck,
+    GetComfortSessionRequest, PersonalData, Pin, PreparePrescriptionRequest, PreparePrescriptionResponse,
+    ReadInsuranceResponse, SignPrescriptionRequest, SignPrescriptionResponse, VerifySignatureRequest,
+    VerifySignatureResponse, sign_prescription_request::InsuranceCheck,
 };
 
 impl Debug for Pin {
@@ -52,6 +52,23 @@ impl Debug for SignPrescriptionResponse {
             .field("times", &self.times)
             .field("algorithm", &self.algorithm)
             .field("audit_sequence", &self.audit_sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for PreparePrescriptionRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("PreparePrescriptionRequest")
+            .field("draft", &Bytes(self.draft.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for PreparePrescriptionResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("PreparePrescriptionResponse")
+            .field("prescription", &Bytes(self.prescription.len()))
+            .field("findings", &self.findings)
             .finish_non_exhaustive()
     }
 }

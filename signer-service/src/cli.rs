@@ -43,6 +43,15 @@ pub enum Command {
         #[command(flatten)]
         connection: client::Connection,
     },
+    /// Fill patient and insurance of a draft from an insurance card
+    Prepare {
+        /// Which and where.
+        #[command(flatten)]
+        args: client::PrepareArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: client::Connection,
+    },
     /// Sign many prescriptions with one PIN, in the order of their names
     SignBatch {
         /// Which and how.

@@ -28,8 +28,8 @@ use tonic_types::StatusExt;
 
 pub use batch::{SignBatchArgs, sign_batch};
 pub use calls::{
-    AnswerIdpArgs, AuthenticateArgs, CardArgs, ReadCardArgs, SignArgs, VerifyArgs, answer_idp, authenticate,
-    list_cards, read_card, sign, verify,
+    AnswerIdpArgs, AuthenticateArgs, CardArgs, PrepareArgs, ReadCardArgs, SignArgs, VerifyArgs, answer_idp,
+    authenticate, list_cards, prepare, read_card, sign, verify,
 };
 pub use comfort::{ComfortCommand, comfort};
 pub use pin::PinSource;

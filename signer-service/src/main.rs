@@ -32,6 +32,10 @@ async fn run(command: Command) -> ExitCode {
             let called = async { client::sign(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
         }
+        Command::Prepare { args, connection } => {
+            let called = async { client::prepare(&mut client::connect(&connection).await?, &args).await };
+            show(called.await, &connection)
+        }
         Command::SignBatch { args, connection } => {
             let called = async { client::sign_batch(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)

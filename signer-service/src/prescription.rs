@@ -1,17 +1,19 @@
 //! The prescription as the service sees it: the caller's bytes, untouched, and a read-only view of what they say.
 //!
-//! Nothing is ever written back: for enveloping CAdES no canonicalisation exists, so the bytes that came are the bytes
+//! Nothing is written back (but into drafts, see [`prepare()`]): for enveloping CAdES no canonicalisation exists, so the bytes that came are the bytes
 //! that are signed.
 
 mod catalogue;
 mod check_digit;
 mod comparison;
+mod prepare;
 mod rules;
 mod service_rules;
 mod xml;
 
 pub use catalogue::{Rule, Severity};
 pub use comparison::{Difference, compare};
+pub use prepare::{Card, PrepareError, Prepared, prepare};
 pub use rules::{Finding, NotAPrescription};
 pub use xml::{Malformed, XmlError};
 

@@ -14,6 +14,7 @@ mod evidence;
 mod idp;
 mod insurance;
 mod once;
+mod prepare;
 mod refusal;
 mod sign;
 mod verify;
@@ -215,6 +216,13 @@ impl SignerService for Signer {
         request: Request<v1::SignPrescriptionRequest>,
     ) -> Result<Response<v1::SignPrescriptionResponse>, Status> {
         self.answer("SignPrescription", request, sign::call).await
+    }
+
+    async fn prepare_prescription(
+        &self,
+        request: Request<v1::PreparePrescriptionRequest>,
+    ) -> Result<Response<v1::PreparePrescriptionResponse>, Status> {
+        self.answer("PreparePrescription", request, prepare::call).await
     }
 
     type SignBatchStream = Answers;

@@ -67,6 +67,32 @@ fn pyhanko(signature: &Path, anchors: &Path) -> String {
     said.stdout.trim().to_owned()
 }
 
+#[test]
+fn a_draft_is_filled_from_the_insurance_card_and_then_signed() {
+    let hpc = CardImage::of("hpc-p384");
+    let egk = CardImage::of("egk-g21");
+    let directory = tempfile::tempdir().unwrap();
+    let (hpc_reader, egk_reader) = (socket_in(&directory, "hpc"), socket_in(&directory, "egk"));
+    let _simulator = Simulator::start(&[(&hpc, &hpc_reader), (&egk, &egk_reader)]);
+    let service = Service::start(Setup::on_readers(&[&hpc_reader], &hpc.anchors()).insurance(&egk_reader));
+    let example = fs::read_to_string(example("prescription.xml")).unwrap();
+    let emptied = |text: &str, kind: &str| {
+        let (head, rest) = text.split_once(&format!("<{kind}>")).unwrap();
+        let (body, tail) = rest.split_once(&format!("</{kind}>")).unwrap();
+        let id = body.lines().find(|line| line.contains("<id ")).unwrap();
+        format!("{head}<{kind}>{id}</{kind}>{tail}")
+    };
+    let (draft, filled) = (directory.path().join("draft.xml"), directory.path().join("filled.xml"));
+    fs::write(&draft, emptied(&emptied(&example, "Patient"), "Coverage")).unwrap();
+    let arguments = ["prepare", draft.to_str().unwrap(), "--out", filled.to_str().unwrap()];
+    service.client(&arguments).expect_success();
+    let (said, signature) = service.sign(&filled, PIN_QES, &["--egk", &egk_reader]);
+    said.expect_success();
+    let content = verified_content(&signature, &hpc.anchors());
+    assert_eq!(content, fs::read(&filled).unwrap());
+    assert!(String::from_utf8(content).unwrap().contains("T028491609"));
+}
+
 fn signs_every_form(profile: &str) {
     let card = CardImage::of(profile);
     let directory = tempfile::tempdir().unwrap();

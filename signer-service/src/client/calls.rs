@@ -48,6 +48,19 @@ pub struct SignArgs {
     pin: PinSource,
 }
 
+/// `prepare`
+#[derive(Debug, Clone, Args)]
+pub struct PrepareArgs {
+    /// The draft: a FHIR bundle as XML, with a Patient and a Coverage that may hold nothing but their id
+    file: PathBuf,
+    /// Where the prescription goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Name of the reader, or a part of it; without, the only one that holds an insurance card
+    #[arg(long, value_name = "READER", default_value = "")]
+    reader: String,
+}
+
 /// `verify`
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
@@ -141,6 +154,19 @@ pub async fn sign(client: &mut Client, args: &SignArgs) -> Result<Outcome, Clien
     write_file(&args.out, &answer.cms)?;
     let text = format!("{}\nwritten to {}", show::signed(&answer), args.out.display());
     Ok(Outcome { text, json: show::signed_json(&answer), exit: Exit::Success })
+}
+
+/// Fills a draft from an insurance card.
+///
+/// # Errors
+/// Files, or a refusal of the service.
+pub async fn prepare(client: &mut Client, args: &PrepareArgs) -> Result<Outcome, ClientError> {
+    let request =
+        v1::PreparePrescriptionRequest { draft: read_file(&args.file)?, reader: args.reader.clone() };
+    let answer = client.prepare_prescription(request).await?.into_inner();
+    write_file(&args.out, &answer.prescription)?;
+    let text = format!("{}\nwritten to {}", show::prepared(&answer), args.out.display());
+    Ok(Outcome { text, json: show::prepared_json(&answer), exit: Exit::Success })
 }
 
 /// Verifies a signature.

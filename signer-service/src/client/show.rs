@@ -32,6 +32,22 @@ pub(super) fn signed_json(answer: &v1::SignPrescriptionResponse) -> Value {
     })
 }
 
+pub(super) fn prepared(answer: &v1::PreparePrescriptionResponse) -> String {
+    let mut text = Lines::default();
+    text.line("reader", &answer.reader);
+    text.line("co-payment status", if answer.co_payment_filled { "filled in" } else { "left as it was" });
+    text.findings(&answer.findings);
+    text.finish()
+}
+
+pub(super) fn prepared_json(answer: &v1::PreparePrescriptionResponse) -> Value {
+    json!({
+        "reader": answer.reader,
+        "co_payment_filled": answer.co_payment_filled,
+        "findings": findings(&answer.findings),
+    })
+}
+
 pub(super) fn comfort(session: &v1::ComfortSession) -> String {
     let mut text = Lines::default();
     text.line("activated", &time(session.activated_at));
