@@ -141,6 +141,8 @@ fn what_the_card_cannot_do_is_refused_without_it() {
     let session = bench.logged_in(bench.esign(), PIN_CH);
     let (rsa, ec, signing) = (key(&session, RSA), key(&session, EC), key(&session, "C.HP.AUT.R2048"));
     let public = object(&session, ObjectClass::PUBLIC_KEY, RSA);
+    let usage = session.get_attributes(public, &[AttributeType::Encrypt]).unwrap();
+    assert_eq!(usage, [Attribute::Encrypt(false)], "there is no C_Encrypt");
     let sha1 = PkcsOaepParams::new(MechanismType::SHA1, PkcsMgfType::MGF1_SHA1, PkcsOaepSource::empty());
     let ((), cost) = bench.cost(|| {
         for (mechanism, key, expected) in [

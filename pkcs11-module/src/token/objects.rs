@@ -103,12 +103,12 @@ impl Object {
         object.public_key = Some(key.profile);
         object.key(key, certificate);
         let signs = key.profile.purpose != KeyPurpose::Encryption;
-        let encrypts = !signs && matches!(certificate.key, PublicKey::Rsa { .. });
         object.flag(CKA_VERIFY, signs);
         let mechanisms = if signs { mechanisms::offered(&[key.profile], raw_only) } else { Vec::new() };
         object.mechanisms(&mechanisms);
         object.flag(CKA_VERIFY_RECOVER, false);
-        object.flag(CKA_ENCRYPT, encrypts);
+        // C_Encrypt is not offered: what needs the public key only, the caller does better.
+        object.flag(CKA_ENCRYPT, false);
         object.flag(CKA_WRAP, false);
         object.flag(CKA_TRUSTED, false);
         if let PublicKey::Rsa { modulus, .. } = certificate.key {
