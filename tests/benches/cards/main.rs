@@ -60,6 +60,9 @@ fn token(profile: &str, key: &str, bytes: usize) {
     bench.measure("module: each further signature", profile, REPEATS, || {
         host.succeed(&line);
     });
+    bench.measure("module: the other slot's objects too", profile, 1, || {
+        host.succeed("objects ESIGN");
+    });
 }
 
 /// The service with its own client program, one PIN each.
