@@ -31,6 +31,7 @@ pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutErro
         ProfileName::EgkG21 => include_str!("../profiles/egk-g21.toml"),
         ProfileName::Piv => include_str!("../profiles/piv.toml"),
         ProfileName::PivRsa => include_str!("../profiles/piv-rsa.toml"),
+        ProfileName::Esteid => include_str!("../profiles/esteid.toml"),
     };
     let slot = ProfileName::ALL.iter().zip(&LAYOUTS).find(|(name, _)| **name == profile);
     let (_, slot) = slot.ok_or(LayoutError::NoMasterFile)?;
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        let counts = [22, 59, 70, 14, 14];
+        let counts = [22, 59, 70, 14, 14, 20];
         for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =

@@ -12,7 +12,9 @@ mod certificate;
 mod chain;
 mod channel;
 mod channels;
+mod eid;
 mod environment;
+mod esteid;
 mod folder_life;
 mod key_pair;
 mod pin;
@@ -193,6 +195,7 @@ impl Card {
                 self.handle(known, command)
             }
             Dialect::Piv => self.execute_chained(command, piv::handler),
+            Dialect::Esteid => self.execute_chained(command, esteid::handler),
         }
     }
 

@@ -19,16 +19,19 @@ pub enum ProfileName {
     Piv,
     /// The same with RSA-2048 keys for authentication and signature.
     PivRsa,
+    /// Estonian ID card, applet of 2018.
+    Esteid,
 }
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 5] = [
+    pub const ALL: [ProfileName; 6] = [
         ProfileName::HpcP384,
         ProfileName::HbaG21,
         ProfileName::EgkG21,
         ProfileName::Piv,
         ProfileName::PivRsa,
+        ProfileName::Esteid,
     ];
 
     /// The name used on the command line.
@@ -39,6 +42,7 @@ impl ProfileName {
             ProfileName::EgkG21 => "egk-g21",
             ProfileName::Piv => "piv",
             ProfileName::PivRsa => "piv-rsa",
+            ProfileName::Esteid => "esteid",
         }
     }
 }

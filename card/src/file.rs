@@ -39,6 +39,15 @@ pub(crate) fn read(
     length: &mut Length,
     wanted: impl Fn(&[u8]) -> Option<usize>,
 ) -> Result<Vec<u8>, FileError> {
+    read_from(transport, Some(sfid), length, wanted)
+}
+
+fn read_from(
+    transport: &mut dyn Transport,
+    sfid: Option<u8>,
+    length: &mut Length,
+    wanted: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<Vec<u8>, FileError> {
     let mut data = Vec::new();
     for _ in 0..MAX_READS {
         let response = read_block(transport, sfid, data.len(), length)?;
@@ -62,15 +71,27 @@ pub(crate) fn read(
     Ok(data)
 }
 
-/// The first block selects the file by its identifier, the others read the current file.
+/// As [`read`], but the file that is selected already.
+pub(crate) fn read_current(
+    transport: &mut dyn Transport,
+    length: &mut Length,
+    wanted: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<Vec<u8>, FileError> {
+    read_from(transport, None, length, wanted)
+}
+
+/// The first block selects a file by its identifier, the others read the current file.
 fn read_block(
     transport: &mut dyn Transport,
-    sfid: u8,
+    sfid: Option<u8>,
     offset: usize,
     length: &mut Length,
 ) -> Result<Response, TransportError> {
     let [high, low] = u16::try_from(offset).unwrap_or(u16::MAX).to_be_bytes();
-    let (p1, p2) = if offset == 0 { (0x80 | sfid, 0) } else { (high & 0x7F, low) };
+    let (p1, p2) = match sfid {
+        Some(sfid) if offset == 0 => (0x80 | sfid, 0),
+        _ => (high & 0x7F, low),
+    };
     let command = Command::new(0x00, 0xB0, p1, p2);
     if *length == Length::Extended {
         match transport.transmit(&command.clone().le(Le::EXTENDED_WILDCARD)) {

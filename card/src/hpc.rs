@@ -17,6 +17,7 @@ mod budget;
 mod commands;
 mod decipher;
 mod error;
+mod esteid;
 mod known;
 mod login;
 mod open;
@@ -27,9 +28,9 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use commands::select_application;
 pub use error::{CardError, OpenError, PinPadRefusal};
 pub use known::{Clue, KnownCertificates, Recall};
+pub(crate) use open::select_home;
 
 /// An identified card with everything that was read from it. All questions about it are answered from memory; only
 /// the methods that return a `Result` talk to the card.

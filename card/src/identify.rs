@@ -31,11 +31,21 @@ pub fn identify(transport: &mut dyn Transport) -> Result<CardKind, TransportErro
     if catalogue::is_foreign(&atr) {
         return Ok(CardKind::Foreign);
     }
+    if let Some(profile) = nameless(&atr)
+        && transport.transmit(&hpc::select_home(profile))?.status.is_ok()
+    {
+        return Ok(CardKind::Hpc(profile));
+    }
     let answer = transport.transmit(&Command::new(0x00, 0xA4, 0x04, 0x04).le(Le::SHORT_WILDCARD))?;
     match mf_name(&answer.data) {
         Some(name) if !name.starts_with(CARD_MANAGER) => Ok(kind_by_name(name)),
         _ => probe(transport, &atr),
     }
+}
+
+/// The card without a named MF that is known to send this ATR.
+fn nameless(atr: &str) -> Option<&'static Profile> {
+    catalogue::by_atr(atr)?.profile().filter(|profile| profile.mf_aid.is_none())
 }
 
 /// GlobalPlatform's issuer security domain, which says nothing of the applications beside it.
@@ -76,9 +86,8 @@ fn probe(transport: &mut dyn Transport, atr: &str) -> Result<CardKind, Transport
 }
 
 fn probe_applications(transport: &mut dyn Transport) -> Result<CardKind, TransportError> {
-    for profile in profiles().iter().filter(|profile| profile.mf_aid.is_none()) {
-        let Some(application) = profile.applications.first() else { continue };
-        if transport.transmit(&hpc::select_application(profile.dialect, &application.aid))?.status.is_ok() {
+    for profile in profiles().iter().filter(|profile| profile.mf_aid.is_none() && profile.atrs.is_empty()) {
+        if transport.transmit(&hpc::select_home(profile))?.status.is_ok() {
             return Ok(CardKind::Hpc(profile));
         }
     }
@@ -88,6 +97,7 @@ fn probe_applications(transport: &mut dyn Transport) -> Result<CardKind, Transpo
 fn hinted(atr: &str) -> Option<(CardKind, &'static [u8])> {
     match kind(catalogue::by_atr(atr)?) {
         CardKind::Hpc(profile) => {
+            profile.mf_aid.as_ref()?;
             let application = profile.application(Application::Qes)?;
             Some((CardKind::Hpc(profile), &application.aid))
         }

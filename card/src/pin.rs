@@ -79,6 +79,7 @@ impl Pin {
         match format {
             PinFormat::Format2 => Some(Zeroizing::new(self.block.to_vec())),
             PinFormat::Ascii8 => self.ascii(8),
+            PinFormat::Ascii12 => self.ascii(12),
         }
     }
 

@@ -25,6 +25,10 @@ pub struct Profile {
     /// application.
     #[serde(default, deserialize_with = "optional_hex_bytes")]
     pub mf_aid: Option<Vec<u8>>,
+    /// The application by which a card without a named MF is known, and where its serial number is read; its first one if
+    /// none is given.
+    #[serde(default, deserialize_with = "optional_hex_bytes")]
+    pub home_aid: Option<Vec<u8>>,
     /// ATRs this card is known to send, upper-case hexadecimal. A hint only: chips are shared between card types.
     #[serde(default)]
     pub atrs: Vec<String>,
@@ -43,6 +47,8 @@ pub enum Dialect {
     Cos,
     /// NIST SP 800-73-4: objects by GET DATA, signatures by GENERAL AUTHENTICATE.
     Piv,
+    /// The Estonian ID card of 2018.
+    Esteid,
 }
 
 /// Which of the two PIN-protected applications.
@@ -114,6 +120,9 @@ pub enum PinFormat {
     /// ASCII digits, filled with `FF` to eight bytes.
     #[serde(rename = "ascii-8")]
     Ascii8,
+    /// ASCII digits, filled with `FF` to twelve bytes.
+    #[serde(rename = "ascii-12")]
+    Ascii12,
 }
 
 /// One private key and its certificate. Keys with the same certificate file are alternatives: the key in the
@@ -138,6 +147,9 @@ pub struct KeyProfile {
     /// Short file identifier of the certificate; PIV has none.
     #[serde(default)]
     pub certificate_sfid: u8,
+    /// Path of the certificate from the card's main application, for cards that select files by path.
+    #[serde(default, deserialize_with = "hex_bytes")]
+    pub certificate_path: Vec<u8>,
     /// File identifier of the certificate; PIV: the last two bytes of its tag.
     pub certificate_fid: u16,
     /// CKA_ID: small, fixed, unique on the card, never 0.
@@ -275,6 +287,7 @@ pub fn profiles() -> &'static [Profile] {
 }
 
 const SOURCES: &[(&str, &str)] = &[
+    ("esteid", include_str!("../profiles/esteid.toml")),
     ("hba-g21", include_str!("../profiles/hba-g21.toml")),
     ("hpc-p384", include_str!("../profiles/hpc-p384.toml")),
     ("piv", include_str!("../profiles/piv.toml")),

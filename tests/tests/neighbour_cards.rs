@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::cards::{CardImage, PIN_CH};
+use tests::cards::{CardImage, PIN_CH, PIN_QES};
 use tests::desk::module_path;
 use tests::pcscd::Pcscd;
 use tests::programs::{Ran, program, run};
@@ -44,13 +44,44 @@ fn the_module_lists_and_signs_with_a_piv_card_in_a_pcsc_reader() {
         ("PIV ESIGN", "01", "C.PIV.AUT.P256", &[0xA5; 32][..]),
         ("PIV QES", "03", "C.PIV.SIG.P384", &[0xA5; 48]),
     ] {
-        let data = desk.file("digest", digest);
-        let signature = desk.path("signature");
-        let arguments = ["--login", "--pin", PIN_CH, "--token-label", token, "--sign", "--id", id];
-        let more =
-            ["-m", "ECDSA", "--signature-format", "openssl", "-i", text(&data), "-o", text(&signature)];
-        desk.ours(&[&arguments[..], &more].concat()).expect_success();
+        desk.ours_signs(token, PIN_CH, id, name, digest);
+    }
+}
+
+#[test]
+fn opensc_knows_an_estonian_card_and_signs_with_both_pins() {
+    let desk = Desk::with("esteid");
+    let name = desk.run("opensc-tool", &["--name"]).expect_success();
+    assert!(name.stdout.contains("EstEID 2018"), "{}", name.text());
+    let dump = desk.run("pkcs15-tool", &["--dump"]).expect_success().text();
+    for part in ["PIN1", "PIN2", "PUK", "Isikutuvastus", "Allkirjastamine", "Tries left     : 3"] {
+        assert!(dump.contains(part), "{part}: {dump}");
+    }
+    // OpenSC makes a token of each PIN.
+    for (token, pin, id, name) in
+        [("PIN1", PIN_CH, "01", "C.ID.AUT.P384"), ("PIN2", PIN_QES, "02", "C.ID.SIG.P384")]
+    {
+        let slots = desk.run("pkcs11-tool", &["--module", OPENSC, "--list-slots"]).expect_success().stdout;
+        let label = slots.lines().filter_map(|line| line.split_once("token label")).map(|(_, label)| label);
+        let label =
+            label.map(|label| label.trim_start_matches([' ', ':'])).find(|label| label.contains(token));
+        let label = label.unwrap_or_else(|| panic!("a token of {token}: {slots}")).to_owned();
+        let (data, signature) = (desk.file("digest", &[0xA5; 48]), desk.path("signature"));
+        let arguments = ["--module", OPENSC, "--login", "--pin", pin, "--token-label", &label, "--sign"];
+        let more = ["--id", id, "-m", "ECDSA", "--signature-format", "openssl", "-i", text(&data)];
+        desk.run("pkcs11-tool", &[&arguments[..], &more, &["-o", text(&signature)]].concat())
+            .expect_success();
         desk.openssl_accepts(name, &data, &signature, &[]);
+    }
+}
+
+#[test]
+fn the_module_signs_with_an_estonian_card_in_a_pcsc_reader() {
+    let desk = Desk::with("esteid");
+    for (token, pin, id, name) in
+        [("EstEID ESIGN", PIN_CH, "01", "C.ID.AUT.P384"), ("EstEID QES", PIN_QES, "03", "C.ID.SIG.P384")]
+    {
+        desk.ours_signs(token, pin, id, name, &[0xA5; 48]);
     }
 }
 
@@ -95,6 +126,16 @@ impl Desk {
     /// pkcs11-tool with this project's module.
     fn ours(&self, arguments: &[&str]) -> Ran {
         self.run("pkcs11-tool", &[&["--module", &module_path()], arguments].concat())
+    }
+
+    /// An ECDSA signature by this project's module, accepted by OpenSSL.
+    fn ours_signs(&self, token: &str, pin: &str, id: &str, certificate: &str, digest: &[u8]) {
+        let (data, signature) = (self.file("digest", digest), self.path("signature"));
+        let arguments = ["--login", "--pin", pin, "--token-label", token, "--sign", "--id", id];
+        let more =
+            ["-m", "ECDSA", "--signature-format", "openssl", "-i", text(&data), "-o", text(&signature)];
+        self.ours(&[&arguments[..], &more].concat()).expect_success();
+        self.openssl_accepts(certificate, &data, &signature, &[]);
     }
 
     fn opensc_signs(&self, id: &str, certificate: &str, data: &[u8], mechanism: &[&str]) {

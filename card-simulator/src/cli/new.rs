@@ -12,7 +12,7 @@ use clap::Args;
 /// The PINs have well-known defaults and are printed: such a card is for tests only.
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// Kind of card: hpc-p384, hba-g21, egk-g21, piv or piv-rsa.
+    /// Kind of card: hpc-p384, hba-g21, egk-g21, piv, piv-rsa or esteid.
     #[arg(long)]
     profile: ProfileName,
     /// Directory for the image; made if it is not there.

@@ -30,6 +30,8 @@ pub(super) fn contents(
         let bytes = match file.content {
             Content::Iccsn => iccsn_file(iccsn),
             Content::CardholderId => cardholder_id(iccsn),
+            Content::DocumentNumber => document_number(iccsn),
+            Content::DocumentNumberString => tlv::encode(0x04, &document_number(iccsn)),
             Content::SignatureBudget => budget_file(layout, file, card.signatures_per_pin),
             Content::PersonalData => card.patient.personal_file()?,
             Content::InsuranceData => card.patient.insurance_file()?,
@@ -102,6 +104,11 @@ fn cardholder_id(iccsn: &str) -> Vec<u8> {
         tlv::encode(0xFE, &[]),
     ];
     tlv::encode(0x53, &parts.concat())
+}
+
+/// Two letters and seven digits, as Estonian documents have them.
+fn document_number(iccsn: &str) -> Vec<u8> {
+    format!("AS{}", iccsn.get(13..).unwrap_or(iccsn)).into_bytes()
 }
 
 /// EF.SSEC: per security environment the password, its application and the signatures per entry.

@@ -83,8 +83,9 @@ impl Secrets {
 
     fn value(&self, name: &str) -> Option<&str> {
         match name {
-            "PIN.CH" | "PIN" => Some(&self.pin_ch),
-            "PIN.QES" => Some(&self.pin_qes),
+            "PIN.CH" | "PIN" | "PIN1" => Some(&self.pin_ch),
+            "PIN.QES" | "PIN2" => Some(&self.pin_qes),
+            "PUK" => Some(&self.puk),
             "PIN.AMTS_REP" => Some(&self.pin_representative),
             _ => None,
         }

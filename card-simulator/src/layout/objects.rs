@@ -30,6 +30,8 @@ pub(crate) enum Dialect {
     Cos,
     /// NIST SP 800-73-4.
     Piv,
+    /// The Estonian ID card of 2018.
+    Esteid,
 }
 
 /// The master file or an application.
@@ -87,6 +89,10 @@ pub(crate) enum Content {
     CvCertificate,
     /// Cardholder unique identifier of a PIV card.
     CardholderId,
+    /// Number of an identity document, made of the serial number.
+    DocumentNumber,
+    /// The same as an OCTET STRING.
+    DocumentNumberString,
     /// EF.SSEC: signatures per PIN entry.
     SignatureBudget,
     PersonalData,

@@ -61,6 +61,8 @@ struct ProfileText {
 struct FolderText {
     name: String,
     parent: Option<String>,
+    /// Empty for a folder that is selected by its file identifier only.
+    #[serde(default)]
     aid: String,
     fid: Option<String>,
     #[serde(flatten)]
@@ -249,6 +251,8 @@ fn content(text: &FileText) -> Result<Content, LayoutError> {
         Some("certificate") => Ok(Content::Certificate),
         Some("cv-certificate") => Ok(Content::CvCertificate),
         Some("cardholder-id") => Ok(Content::CardholderId),
+        Some("document-number") => Ok(Content::DocumentNumber),
+        Some("document-number-string") => Ok(Content::DocumentNumberString),
         Some("signature-budget") => Ok(Content::SignatureBudget),
         Some("personal-data") => Ok(Content::PersonalData),
         Some("insurance-data") => Ok(Content::InsuranceData),

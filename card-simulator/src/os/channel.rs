@@ -89,6 +89,12 @@ impl Channel {
         self.selected = Selected::default();
     }
 
+    /// Another application was selected on a card where verified secrets belong to the selected one.
+    pub(super) fn forget_verified(&mut self) {
+        self.verified.clear();
+        self.fresh = None;
+    }
+
     /// Secure messaging broke: its keys go, and whatever was earned.
     pub(super) fn break_secure_messaging(&mut self) {
         self.secure = None;

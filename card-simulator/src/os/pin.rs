@@ -202,7 +202,7 @@ impl Card {
         self.restore_tries(password)
     }
 
-    fn restore_tries(&mut self, password: &'static Password) -> Outcome {
+    pub(super) fn restore_tries(&mut self, password: &'static Password) -> Outcome {
         if let Secret::Own { tries, .. } = self.layout.owner(password).secret {
             self.image.store_tries(password, tries)?;
         }

@@ -28,6 +28,8 @@ pub(crate) enum CertificateType {
     PivSig,
     PivKm,
     PivCard,
+    IdAut,
+    IdSig,
 }
 
 const QCP_NATURAL_QSCD: &str = "0.4.0.194112.1.2";
@@ -54,6 +56,8 @@ impl CertificateType {
             "C.PIV.SIG" => CertificateType::PivSig,
             "C.PIV.KM" => CertificateType::PivKm,
             "C.PIV.CARD" => CertificateType::PivCard,
+            "C.ID.AUT" => CertificateType::IdAut,
+            "C.ID.SIG" => CertificateType::IdSig,
             _ => return None,
         })
     }
@@ -72,6 +76,7 @@ impl CertificateType {
             CertificateType::ChAutn => vec!["1.2.276.0.76.4.71", EGK_POLICY],
             CertificateType::ChEnc => vec!["1.2.276.0.76.4.68", EGK_POLICY],
             CertificateType::ChEncv => vec!["1.2.276.0.76.4.69", EGK_POLICY],
+            CertificateType::IdSig => vec![QCP_NATURAL_QSCD],
             _ => vec![TEST_POLICY],
         }
     }
@@ -84,7 +89,10 @@ impl CertificateType {
             (CertificateType::HpAut, false) => DigitalSignature | KeyAgreement,
             (CertificateType::ChAut | CertificateType::ChAutn, true) => DigitalSignature | KeyEncipherment,
             (CertificateType::ChAut | CertificateType::ChAutn, false) => DigitalSignature.into(),
-            (CertificateType::PivAut | CertificateType::PivCard, _) => DigitalSignature.into(),
+            (CertificateType::PivAut | CertificateType::PivCard | CertificateType::IdAut, _) => {
+                DigitalSignature.into()
+            }
+            (CertificateType::IdSig, _) => NonRepudiation.into(),
             (CertificateType::PivSig, _) => DigitalSignature | NonRepudiation,
             (CertificateType::PivKm, true) => KeyEncipherment.into(),
             (_, true) => KeyEncipherment | DataEncipherment,
@@ -96,9 +104,10 @@ impl CertificateType {
         use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION};
         match self {
             CertificateType::HpAut => vec![ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION],
-            CertificateType::ChAut | CertificateType::ChAutn | CertificateType::PivAut => {
-                vec![ID_KP_CLIENT_AUTH]
-            }
+            CertificateType::ChAut
+            | CertificateType::ChAutn
+            | CertificateType::PivAut
+            | CertificateType::IdAut => vec![ID_KP_CLIENT_AUTH],
             CertificateType::PivSig => vec![ID_KP_EMAIL_PROTECTION],
             _ => Vec::new(),
         }

@@ -4,6 +4,7 @@
 
 mod cards;
 mod channels;
+mod esteid;
 mod image;
 mod insurance;
 mod pins;

@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::piv;
+use super::{esteid, piv};
 use crate::apdu::{Channel, Command, Le};
 use crate::pin::Pin;
 use crate::profile::{Dialect, KeyKind, PinProfile, SignatureScheme};
@@ -14,9 +14,9 @@ pub(super) fn select_mf() -> Command {
 }
 
 /// SELECT an application by its identifier.
-pub(crate) fn select_application(dialect: Dialect, aid: &[u8]) -> Command {
+pub(super) fn select_application(dialect: Dialect, aid: &[u8]) -> Command {
     match dialect {
-        Dialect::Cos => select_mf().data(aid),
+        Dialect::Cos | Dialect::Esteid => select_mf().data(aid),
         Dialect::Piv => piv::select(aid),
     }
 }
@@ -26,6 +26,7 @@ pub(super) fn pin_status(dialect: Dialect, reference: u8) -> Command {
     match dialect {
         Dialect::Cos => Command::new(0x80, 0x20, 0x00, reference),
         Dialect::Piv => piv::pin_status(reference),
+        Dialect::Esteid => esteid::pin_attributes(reference),
     }
 }
 
@@ -48,14 +49,23 @@ fn field(profile: &PinProfile, pin: Option<&Pin>) -> Option<Zeroizing<Vec<u8>>> 
 /// A format-2 block without digits, for a reader to fill.
 const EMPTY_BLOCK: [u8; 8] = [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 
-/// RESET RETRY COUNTER with the PUK: sets a new PIN, or gives the old one its tries back.
-pub(super) fn unblock(profile: &PinProfile, puk: &Pin, new: Option<&Pin>) -> Option<Command> {
+/// RESET RETRY COUNTER with the PUK: sets a new PIN, or gives the old one its tries back. The first command that is refused
+/// ends it.
+pub(super) fn unblock(
+    dialect: Dialect,
+    profile: &PinProfile,
+    puk: &Pin,
+    new: Option<&Pin>,
+) -> Option<Vec<Command>> {
+    if dialect == Dialect::Esteid {
+        return esteid::unblock(profile, puk, new);
+    }
     let mut fields = puk.field(profile.format)?.to_vec();
     let mode = if new.is_some() { 0x00 } else { 0x01 };
     if let Some(new) = new {
         fields.extend_from_slice(&new.field(profile.format)?);
     }
-    Some(Command::new(0x00, 0x2C, mode, profile.reference).data(fields).sensitive())
+    Some(vec![Command::new(0x00, 0x2C, mode, profile.reference).data(fields).sensitive()])
 }
 
 /// Selects the key for the signatures that follow; `None` where each signature names its key.
@@ -64,6 +74,7 @@ pub(super) fn select_key(dialect: Dialect, key: KeyChoice) -> Option<Command> {
     match dialect {
         Dialect::Cos => Some(Command::new(0x00, 0x22, 0x41, 0xB6).data(template)),
         Dialect::Piv => None,
+        Dialect::Esteid => Some(esteid::select_key(key)),
     }
 }
 
@@ -89,13 +100,14 @@ pub(super) fn sign(
     match dialect {
         Dialect::Cos => vec![Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)],
         Dialect::Piv => piv::sign(key, kind, scheme, input),
+        Dialect::Esteid => vec![esteid::sign(key, input)],
     }
 }
 
 /// The signature in an answer; `None` if it is none.
 pub(super) fn signature(dialect: Dialect, kind: KeyKind, answer: Vec<u8>) -> Option<Vec<u8>> {
     match dialect {
-        Dialect::Cos => Some(answer),
+        Dialect::Cos | Dialect::Esteid => Some(answer),
         Dialect::Piv => piv::signature(kind, &answer),
     }
 }

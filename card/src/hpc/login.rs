@@ -3,6 +3,7 @@
 //! Why channels: PIN.QES falls when somebody selects another DF on the same channel, and a key reference means
 //! another key in another DF (`docs/decisions/logical-channels.md`).
 
+use super::open::select_home;
 use super::session::{Connection, Place};
 use super::{CardError, Hpc, PinPadRefusal, commands, piv};
 use crate::apdu::{Channel, Command};
@@ -54,6 +55,7 @@ impl Hpc {
             }
             // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
             Place::Shared if self.profile.dialect == Dialect::Piv => self.piv_farewell(application),
+            Place::Shared if self.profile.dialect == Dialect::Esteid => select_home(self.profile),
             Place::Shared if application == Application::Qes => commands::select_mf(),
             Place::Shared | Place::Nowhere => return Ok(()),
         };
@@ -156,7 +158,7 @@ impl Hpc {
         match self.enter_own(profile)? {
             Some(channel) => Ok(channel),
             // A PIN of the MF is compared wherever the channel stands; a PIN of the application needs its DF.
-            None if profile.pin.is_global() => {
+            None if profile.pin.is_global() && self.profile.dialect == Dialect::Cos => {
                 let session = self.session(profile.application)?;
                 session.place = Place::Shared;
                 session.key = None;

@@ -5,7 +5,7 @@
 //! everything is read at once (`docs/decisions/ten-commands-to-know-a-card.md`).
 
 use super::known::{self, Clue, Recall};
-use super::{CardError, CardKey, Hpc, OpenError, commands, piv};
+use super::{CardError, CardKey, Hpc, OpenError, commands, esteid, piv};
 use crate::apdu::{Channel, Command, Response};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
@@ -44,6 +44,8 @@ impl Hpc {
             }
             selected = Some(application.application);
             self.read_keys(application, Channel::BASIC, &mut length)?;
+            // Its certificates are read from another application.
+            selected = selected.filter(|_| profile.dialect != Dialect::Esteid);
         }
         self.all_read(selected);
         Ok(())
@@ -127,14 +129,15 @@ impl Hpc {
         channel: Channel,
         length: &mut Length,
     ) -> Result<(), OpenError> {
-        let dialect = self.profile.dialect;
+        let card = self.profile;
         let mut transport = OnChannel { transport: &mut *self.transport, channel };
         let mut keys = Vec::new();
         for alternatives in profile.keys.chunk_by(|a, b| a.certificate_fid == b.certificate_fid) {
             let Some(first) = alternatives.first() else { continue };
-            let read = match dialect {
+            let read = match card.dialect {
                 Dialect::Cos => read_certificates(&mut transport, first, length, &mut self.complete)?,
                 Dialect::Piv => piv::certificate(&mut transport, first.certificate_fid)?.unwrap_or_default(),
+                Dialect::Esteid => esteid::certificate(&mut transport, card, &first.certificate_path)?,
             };
             keys.extend(
                 choose(alternatives, &read).and_then(|key| card_key(profile.application, key, &read)),
@@ -215,17 +218,20 @@ pub(super) fn read_serial(
     transport: &mut dyn Transport,
     profile: &Profile,
 ) -> Result<Option<String>, OpenError> {
-    if profile.dialect == Dialect::Piv {
-        return Ok(piv::serial(transport)?);
+    match profile.dialect {
+        Dialect::Cos => {}
+        Dialect::Piv => return Ok(piv::serial(transport)?),
+        Dialect::Esteid => return Ok(esteid::serial(transport)?),
     }
     let gdo = file::read(transport, iccsn::GDO_SFID, &mut Length::Short, |_| None);
     Ok(iccsn::parse(&gdo.map_err(open_error)?))
 }
 
-/// SELECT of the place where the serial number is read: the MF, or the application of a card without one.
-pub(super) fn select_home(profile: &Profile) -> Command {
-    match (&profile.mf_aid, profile.applications.first()) {
-        (None, Some(application)) => commands::select_application(profile.dialect, &application.aid),
+/// SELECT of the place where the serial number is read: the MF, or an application of a card without one.
+pub(crate) fn select_home(profile: &Profile) -> Command {
+    let first = || profile.applications.first().map(|application| &application.aid);
+    match (&profile.mf_aid, profile.home_aid.as_ref().or_else(first)) {
+        (None, Some(aid)) => commands::select_application(profile.dialect, aid),
         _ => commands::select_mf(),
     }
 }
@@ -234,6 +240,7 @@ fn serial_file(profile: &Profile) -> &'static str {
     match profile.dialect {
         Dialect::Cos => "EF.GDO",
         Dialect::Piv => "the CHUID",
+        Dialect::Esteid => "the document number",
     }
 }
 

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
-use crate::profile::{Application, ApplicationProfile};
+use crate::profile::{Application, ApplicationProfile, Dialect};
 use crate::status::StatusWord;
 use crate::transport::PinEntry;
 
@@ -122,9 +122,14 @@ impl Hpc {
         session.puk = PinStatus::Unknown;
         *sent = true;
         let rules = &profile.pin;
-        let command = commands::unblock(rules, puk, new)
-            .ok_or_else(|| wrong_length(Some(puk), rules.puk, rules.puk))?;
-        let status = self.send(&command.on_channel(channel))?.status;
+        let sent = commands::unblock(self.profile.dialect, rules, puk, new);
+        let mut status = StatusWord::OK;
+        for command in sent.ok_or_else(|| wrong_length(Some(puk), rules.puk, rules.puk))? {
+            status = self.send(&command.on_channel(channel))?.status;
+            if !status.is_ok() {
+                break;
+            }
+        }
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {
@@ -152,6 +157,9 @@ impl Hpc {
         &mut self,
         profile: &'static ApplicationProfile,
     ) -> Result<(Channel, PinStatus), CardError> {
+        if self.profile.dialect == Dialect::Esteid {
+            return self.ask_tries(profile);
+        }
         let channel = self.enter(profile)?;
         let command = commands::pin_status(self.profile.dialect, profile.pin.reference).on_channel(channel);
         let answer = self.send(&command)?.status;

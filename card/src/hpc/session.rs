@@ -8,7 +8,7 @@ use super::open::{read_serial, select_home};
 use super::{CardError, Hpc, OpenError, PinPadRefusal};
 use crate::apdu::{Channel, Command, Response};
 use crate::pin::PinStatus;
-use crate::profile::{Application, PinProfile};
+use crate::profile::{Application, Dialect, PinProfile};
 use crate::transport::{PinEntry, Transport, TransportError};
 
 /// Where an application is selected.
@@ -153,7 +153,7 @@ impl Hpc {
         }
         for session in self.sessions.iter_mut().filter(|session| session.place == Place::Shared) {
             session.key = None;
-            if session.application == Application::Qes {
+            if session.application == Application::Qes || self.profile.dialect == Dialect::Esteid {
                 session.forget();
             }
         }

@@ -93,10 +93,11 @@ impl Hpc {
     /// Makes sure that the application is the selected one and returns its channel.
     pub(super) fn reach(&mut self, application: Application) -> Result<Channel, CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        let card_tells = self.profile.dialect != Dialect::Esteid;
         let session = self.session(application)?;
         match session.place {
             Place::Own(channel) => Ok(channel),
-            Place::Shared if application == Application::Qes && session.logged_in => {
+            Place::Shared if application == Application::Qes && session.logged_in && card_tells => {
                 session.key = None;
                 let status =
                     self.send(&commands::pin_status(self.profile.dialect, profile.pin.reference))?.status;
@@ -196,6 +197,8 @@ impl Order<'_> {
         match dialect {
             Dialect::Cos => "PSO COMPUTE DIGITAL SIGNATURE",
             Dialect::Piv => "GENERAL AUTHENTICATE",
+            Dialect::Esteid if self.choice.reference == 0x81 => "INTERNAL AUTHENTICATE",
+            Dialect::Esteid => "PSO COMPUTE DIGITAL SIGNATURE",
         }
     }
 }

@@ -40,6 +40,7 @@ fn professional_and_foreign_cards_are_named() {
         (ProfileName::HbaG21, "hba-g21", "master file"),
         (ProfileName::HpcP384, "hpc-p384", "master file"),
         (ProfileName::Piv, "piv", "application"),
+        (ProfileName::Esteid, "esteid", "application"),
     ] {
         let card = identified(&Reader::with(NewCard::new(profile)));
         assert_eq!(card["card"], name);
