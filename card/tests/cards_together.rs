@@ -17,6 +17,8 @@ struct Direct {
     atr: Vec<u8>,
     commands: usize,
     in_section: bool,
+    /// What the reader hands on of an answer.
+    most: usize,
 }
 
 impl Transport for Direct {
@@ -27,7 +29,12 @@ impl Transport for Direct {
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
         assert!(self.in_section, "{command:?} outside an exclusive section");
         self.commands += 1;
-        Ok(Response::parse(&self.card.transmit(&command.encode()?))?)
+        let mut answer = self.card.transmit(&command.encode()?);
+        if answer.len() > self.most + 2 {
+            answer.truncate(self.most);
+            answer.extend([0x90, 0x00]);
+        }
+        Ok(Response::parse(&answer)?)
     }
 
     fn begin(&mut self) -> Result<(), TransportError> {
@@ -56,6 +63,10 @@ impl Direct {
 }
 
 const EMERGENCY: &[u8] = b"\x00\x0DEMERGENCY DATA";
+/// Two bytes of length and what begins as a gzip stream does.
+fn packed() -> Vec<u8> {
+    [&[0x02, 0x00, 0x1F, 0x8B][..], &[0xA5; 0x1FE]].concat()
+}
 
 /// A professional's and a patient's card; of one certification authority, or of two.
 struct Pair {
@@ -65,17 +76,21 @@ struct Pair {
 }
 
 fn pair_of(profession: Profession, same_authority: bool) -> Pair {
+    pair_with(profession, same_authority, EMERGENCY)
+}
+
+fn pair_with(profession: Profession, same_authority: bool, emergency: &[u8]) -> Pair {
     let directory = TempDir::new().unwrap();
     let authority = |name: &str| directory.path().join(name);
     let other = if same_authority { "ca" } else { "other-ca" };
     let hpc = NewCard::new(ProfileName::HbaG21).profession(profession).authority(authority("ca"));
-    let egk = NewCard::new(ProfileName::EgkG21).authority(authority(other)).file("EF.NFD", EMERGENCY);
+    let egk = NewCard::new(ProfileName::EgkG21).authority(authority(other)).file("EF.NFD", emergency);
     let start = |new: NewCard, name: &str| {
         let image = directory.path().join(name);
         new.rsa_keys(RsaKeyPool::Shared).create(&image).unwrap();
         let mut card = Card::new(CardImage::open(&image).unwrap());
         let atr = card.power_on();
-        Direct { card, atr, commands: 0, in_section: false }
+        Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 }
     };
     Pair { hpc: start(hpc, "hpc"), egk: start(egk, "egk"), _directory: directory }
 }
@@ -122,6 +137,17 @@ fn emergency_data_open_to_a_professionals_card_without_the_patients_pin() {
     cards.read(ProtectedFile::StatusNfd).unwrap();
     cards.read(ProtectedFile::Dpe).unwrap();
     cards.read(ProtectedFile::Gvd).unwrap();
+}
+
+#[test]
+fn a_reader_that_cuts_answers_reads_the_whole_emergency_data() {
+    let mut cards = pair_with(Profession::Physician, true, &packed());
+    enter_pin(&mut cards.hpc, &pin("123456")).unwrap();
+    cards.prove().unwrap();
+    for most in [256, 100, usize::MAX - 2] {
+        cards.egk.most = most;
+        assert_eq!(cards.read(ProtectedFile::Nfd).unwrap(), packed(), "at most {most} bytes");
+    }
 }
 
 #[test]

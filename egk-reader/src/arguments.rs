@@ -1,10 +1,12 @@
 //! The command line's arguments.
 
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 
 use card::pace::Can;
 use card::transport::{ReaderSpec, ReaderSpecError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use egk_reader::emergency::Reason;
 
 /// Reads the German health insurance card (eGK), and says of any card what it is.
 #[derive(Parser)]
@@ -24,6 +26,7 @@ Exit codes:
   5  the insurance data on the card are damaged or of an unknown schema
   6  an update of the insurance data was interrupted, they must not be used
   7  the card or the connection to it failed
+  8  there is no health professional's card, or its PIN or role was not accepted
 
 RUST_LOG=debug shows what happens on standard error, RUST_LOG=card=trace the commands without personal data.";
 
@@ -44,6 +47,12 @@ pub(crate) enum Subcommands {
     /// Print a line of JSON for each card inserted or removed, and each reader that comes or goes
     #[command(after_help = EXIT_CODES)]
     Watch(Watch),
+    /// Read the emergency data with a health professional's card, without the patient's PIN
+    ///
+    /// The professional's card (HBA) proves its role to the insurance card; its PIN is asked for. A reason must be given;
+    /// keep it with the record of the access.
+    #[command(after_help = EXIT_CODES)]
+    Emergency(Emergency),
 }
 
 /// Which cards are meant, and how they are reached.
@@ -156,6 +165,30 @@ pub(crate) struct Watch {
     /// Accepted for symmetry: the lines are JSON in any case
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Emergency {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Reader of the professional's card, as for --reader
+    #[arg(long, value_name = "READER", value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
+    pub(crate) hpc: ReaderSpec,
+    /// Why the data are read without the patient's PIN
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Reason,
+    /// Append the access (time, file, reason, rights) as a line of JSON to this file before anything is shown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Take the PIN of the professional's card from the first line of this file instead of asking for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "xml")]
+    pub(crate) json: bool,
+    /// Print the document of the card, byte for byte
+    #[arg(long)]
+    pub(crate) xml: bool,
 }
 
 /// A plain text is part of a PC/SC reader's name.

@@ -26,10 +26,12 @@
 pub mod certificates;
 pub mod check_digit;
 mod date;
+pub mod emergency;
 mod error;
 pub mod fhir;
 mod finding;
 mod generation;
+pub mod kvk;
 mod record;
 mod status;
 mod vsd;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Subcommands::Identify(options) => cli::identify::run(options),
         Subcommands::Certificates(options) => cli::certificates::run(options),
         Subcommands::Watch(options) => cli::watch::run(options),
+        Subcommands::Emergency(options) => cli::emergency::run(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Files of the insurance card behind a PIN, a role, or both (gemSpec_eGK_ObjSys_G2_1).
 
-use super::{end, select};
+use super::{end, pd_len, select};
 use crate::apdu::{Command, Le};
 use crate::egk::EgkError;
 use crate::file::{self, FileError, Length};
@@ -126,12 +126,19 @@ impl ProtectedRecords {
 pub fn read_protected(egk: &mut dyn Transport, file: ProtectedFile) -> Result<Vec<u8>, ProtectedError> {
     let place = file.place();
     in_application(egk, &place, |egk| {
-        let read = file::read(egk, place.sfid, &mut Length::Extended, |_| None);
+        let read = file::read(egk, place.sfid, &mut Length::Extended, packed_len);
         read.map_err(|error| match error {
             FileError::Status(status) => refusal(&place, status),
             FileError::Transport(error) => error.into(),
         })
     })
+}
+
+/// Where a gzip stream behind two bytes of length ends, so that a reader that cuts answers is asked for the rest. Other
+/// content ends with the answer.
+fn packed_len(start: &[u8]) -> Option<usize> {
+    const GZIP: &[u8] = &[0x1F, 0x8B];
+    (start.get(2..4) == Some(GZIP)).then(|| pd_len(start)).flatten()
 }
 
 /// Reads all records of a protected file. Two commands, and one more per record.

@@ -6,6 +6,7 @@ use std::{fmt, io};
 use card::egk::EgkError;
 use card::transport::TransportError;
 use egk_reader::certificates::CertificatesError;
+use egk_reader::emergency::EmergencyError;
 use egk_reader::{ReadError, VsdError};
 use thiserror::Error;
 
@@ -41,6 +42,12 @@ pub(crate) enum Failure {
     /// The certificates cannot be read.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
+    /// There is no PIN to send.
+    #[error("PIN of the professional's card: {0}")]
+    NoPin(String),
+    /// The emergency data cannot be read.
+    #[error(transparent)]
+    Emergency(#[from] EmergencyError),
     /// Reading failed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -70,6 +77,13 @@ impl Failure {
             Failure::UnknownCard | Failure::Certificates(CertificatesError::UnknownCard) => 4,
             Failure::NoSuchDocument | Failure::NoSuchCertificate { .. } => 5,
             Failure::Certificates(_) => 7,
+            Failure::NoPin(_) => 8,
+            Failure::Emergency(error) => match error {
+                EmergencyError::NotAnEgk => 4,
+                EmergencyError::NotAProfessional | EmergencyError::Role(_) => 8,
+                EmergencyError::NoData | EmergencyError::Data(_) => 5,
+                EmergencyError::Protected(_) | EmergencyError::Transport(_) => 7,
+            },
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,
             Failure::Read(ReadError::Card(error)) => match error {

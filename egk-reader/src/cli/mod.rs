@@ -1,6 +1,7 @@
 //! What the subcommands do and print.
 
 pub(crate) mod certificates;
+pub(crate) mod emergency;
 pub(crate) mod failure;
 pub(crate) mod identify;
 pub(crate) mod output;

@@ -2,6 +2,7 @@
 //! decode it by its declared character set ([`text`]), read the XML ([`xml`]) and pick the fields.
 
 mod coverage;
+pub(crate) mod emergency;
 mod fields;
 mod gunzip;
 mod layout;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::xml::Element;
 use crate::error::VsdError;
 
-/// One of the three documents of the insurance data.
+/// A document of the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
     /// EF.PD.
@@ -17,6 +17,8 @@ pub enum DocumentKind {
     Coverage,
     /// Second part of EF.VD.
     Protected,
+    /// EF.NFD.
+    Emergency,
 }
 
 impl DocumentKind {
@@ -26,6 +28,7 @@ impl DocumentKind {
             DocumentKind::Personal => "UC_PersoenlicheVersichertendatenXML",
             DocumentKind::Coverage => "UC_AllgemeineVersicherungsdatenXML",
             DocumentKind::Protected => "UC_GeschuetzteVersichertendatenXML",
+            DocumentKind::Emergency => "NFD_Document",
         }
     }
 }
@@ -36,6 +39,7 @@ impl fmt::Display for DocumentKind {
             DocumentKind::Personal => "EF.PD",
             DocumentKind::Coverage => "EF.VD",
             DocumentKind::Protected => "EF.VD (copy of the protected data)",
+            DocumentKind::Emergency => "EF.NFD",
         })
     }
 }

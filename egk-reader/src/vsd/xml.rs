@@ -30,6 +30,10 @@ impl Element {
         &self.name
     }
 
+    pub(super) fn children(&self) -> &[Element] {
+        &self.children
+    }
+
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

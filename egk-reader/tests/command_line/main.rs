@@ -19,6 +19,7 @@ use tempfile::TempDir;
 mod pack;
 
 mod certificates;
+mod emergency;
 mod identify;
 mod watch;
 
