@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tests::artefacts::binary;
 use tests::cards::{CardImage, PIN_CH, PIN_QES};
 use tests::desk::module_path;
 use tests::pcscd::Pcscd;
@@ -83,6 +84,17 @@ fn the_module_signs_with_an_estonian_card_in_a_pcsc_reader() {
     {
         desk.ours_signs(token, pin, id, name, &[0xA5; 48]);
     }
+}
+
+/// OpenSC looks for the files of an insurance card below the master file, where a faithful card has none
+/// (`docs/other-readers.md`).
+#[test]
+fn egk_tool_prints_nothing_of_a_faithful_card_and_egk_reader_all_of_it() {
+    let desk = Desk::with("egk-g21");
+    let theirs = desk.run("egk-tool", &["--pd", "--vd", "--vsd-status"]);
+    assert!(!theirs.stdout.contains("Versicherte"), "{}", theirs.text());
+    let ours = desk.run(text(&binary("egk-reader")), &["read", "--xml"]).expect_success();
+    assert!(ours.stdout.contains("Versicherten_ID"), "{}", ours.text());
 }
 
 /// A daemon with a card in its first reader.
