@@ -93,8 +93,8 @@ fn egk_tool_prints_nothing_of_a_faithful_card_and_egk_reader_all_of_it() {
     let desk = Desk::with("egk-g21");
     let theirs = desk.run("egk-tool", &["--pd", "--vd", "--vsd-status"]);
     assert!(!theirs.stdout.contains("Versicherte"), "{}", theirs.text());
-    let ours = desk.run(text(&binary("egk-reader")), &["read", "--xml"]).expect_success();
-    assert!(ours.stdout.contains("Versicherten_ID"), "{}", ours.text());
+    let ours = desk.run(text(&binary("egk-reader")), &["read", "--json"]).expect_success();
+    assert!(ours.stdout.contains("\"kvnr\""), "{}", ours.text());
 }
 
 /// A daemon with a card in its first reader.

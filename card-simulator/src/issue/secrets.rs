@@ -76,7 +76,9 @@ impl Secrets {
             let puk = if puk_uses > 0 { Some(digest(&self.puk)?) } else { None };
             passwords.states.push((password, PasswordState { pin, puk, transport }));
         }
-        passwords.shown.push(("PUK".to_owned(), self.puk.clone()));
+        if !passwords.shown.iter().any(|(name, _)| name == "PUK") {
+            passwords.shown.push(("PUK".to_owned(), self.puk.clone()));
+        }
         passwords.shown.push(("CAN".to_owned(), self.can.clone()));
         Ok(passwords)
     }
