@@ -393,6 +393,20 @@ async fn find_key(state: &Arc<State>, selector: Selector, purpose: Purpose) -> R
     .await?
 }
 
+/// Records what became of an attempt, and answers an answer with the number of its record.
+async fn recorded<A>(state: &State, entry: Entry, result: Result<A, Refusal>) -> Result<(A, u64), Refusal> {
+    match result {
+        Ok(answer) => {
+            let number = state.audit.record(&entry, time::OffsetDateTime::now_utc()).await;
+            Ok((answer, number.map_err(Refusal::Audit)?))
+        }
+        Err(refusal) => {
+            record_refusal(state, entry, &refusal).await;
+            Err(refusal)
+        }
+    }
+}
+
 /// Records an attempt that failed. The caller gets the refusal in any case: nothing was handed out.
 async fn record_refusal(state: &State, mut entry: Entry, refusal: &Refusal) {
     entry.outcome = refusal.reason().to_owned();

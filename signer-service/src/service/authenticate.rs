@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{
     Caller, Chosen, Refusal, State, blocking,
     clinician::{self, Issued, Wish},
-    convert, find_key, record_refusal, secret, selector,
+    convert, find_key, recorded, secret, selector,
 };
 use crate::{
     audit::Entry,
@@ -47,15 +47,9 @@ pub(super) async fn call(
     request: v1::AuthenticateClinicianRequest,
 ) -> Result<v1::AuthenticateClinicianResponse, Refusal> {
     let mut entry = Entry::new(caller.request_id.clone(), "AuthenticateClinician");
-    let mut answer = match attempt(&state, caller, request, &mut entry).await {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            record_refusal(&state, entry, &refusal).await;
-            return Err(refusal);
-        }
-    };
-    answer.audit_sequence =
-        state.audit.record(&entry, OffsetDateTime::now_utc()).await.map_err(Refusal::Audit)?;
+    let result = attempt(&state, caller, request, &mut entry).await;
+    let (mut answer, audit_sequence) = recorded(&state, entry, result).await?;
+    answer.audit_sequence = audit_sequence;
     Ok(answer)
 }
 

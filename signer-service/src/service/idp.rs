@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::v1;
 use time::OffsetDateTime;
 
-use super::{Caller, Refusal, State, authenticate, convert, find_key, record_refusal, secret, selector};
+use super::{Caller, Refusal, State, authenticate, convert, find_key, recorded, secret, selector};
 use crate::{
     audit::Entry,
     idp::{Challenge, ProviderKey},
@@ -20,15 +20,9 @@ pub(super) async fn call(
     request: v1::AnswerIdpChallengeRequest,
 ) -> Result<v1::AnswerIdpChallengeResponse, Refusal> {
     let mut entry = Entry::new(caller.request_id.clone(), "AnswerIdpChallenge");
-    let mut answer = match attempt(&state, caller, request, &mut entry).await {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            record_refusal(&state, entry, &refusal).await;
-            return Err(refusal);
-        }
-    };
-    answer.audit_sequence =
-        state.audit.record(&entry, OffsetDateTime::now_utc()).await.map_err(Refusal::Audit)?;
+    let result = attempt(&state, caller, request, &mut entry).await;
+    let (mut answer, audit_sequence) = recorded(&state, entry, result).await?;
+    answer.audit_sequence = audit_sequence;
     Ok(answer)
 }
 
