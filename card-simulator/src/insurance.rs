@@ -141,7 +141,7 @@ fn offset(position: usize) -> Result<[u8; 2], PatientError> {
 }
 
 /// gzip as cards carry it: no time, no name, no hint at the effort, operating system unknown.
-fn gzip(document: &[u8]) -> Result<Vec<u8>, std::io::Error> {
+pub(crate) fn gzip(document: &[u8]) -> Result<Vec<u8>, std::io::Error> {
     const UNKNOWN_SYSTEM: u8 = 0xFF;
     // The highest level that does not call itself the best in the header.
     let level = Compression::new(8);

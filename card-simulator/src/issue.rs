@@ -1,6 +1,7 @@
 //! Issues new cards: fresh keys, certificates, PINs and file contents.
 
 mod contents;
+mod deviation;
 mod rsa_keys;
 mod secrets;
 
@@ -10,12 +11,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use deviation::Deviation;
 pub use rsa_keys::RsaKeyPool;
 pub use secrets::Secrets;
 
 use crate::crypto::{CryptoError, PrivateKey, is_published};
 use crate::image::{Blank, Body, Fixed, ImageError};
-use crate::layout::{self, Key, KeyKind, Layout};
+use crate::layout::{self, CardKind, Key, KeyKind, Layout};
 use crate::pki::{Authority, PkiError};
 use crate::{Patient, PatientError, Profession, ProfileName};
 
@@ -81,7 +83,7 @@ pub struct NewCard {
     authority: Option<PathBuf>,
     ocsp: String,
     rsa_keys: RsaKeyPool,
-    replaced: Vec<(String, Vec<u8>)>,
+    deviations: Vec<(String, Deviation)>,
 }
 
 /// A card that was issued. Names the default secrets: they are for tests.
@@ -123,7 +125,7 @@ impl NewCard {
             authority: None,
             ocsp: DEFAULT_OCSP.to_owned(),
             rsa_keys: RsaKeyPool::Fresh,
-            replaced: Vec::new(),
+            deviations: Vec::new(),
         }
     }
 
@@ -194,9 +196,23 @@ impl NewCard {
     }
 
     /// Gives a transparent file (path such as `MF/DF.HCA/EF.PD`, or its name alone) this content instead.
-    pub fn file(mut self, name: impl Into<String>, content: impl Into<Vec<u8>>) -> NewCard {
-        self.replaced.push((name.into(), content.into()));
+    pub fn file(self, name: impl Into<String>, content: impl Into<Vec<u8>>) -> NewCard {
+        self.deviate(name, Deviation::Hex(content.into()))
+    }
+
+    /// Does something to a transparent file, after everything that was done to it before.
+    pub fn deviate(mut self, name: impl Into<String>, deviation: Deviation) -> NewCard {
+        self.deviations.push((name.into(), deviation));
         self
+    }
+
+    /// Does what a script says (`docs/simulator.md`).
+    ///
+    /// # Errors
+    /// The text is no script.
+    pub fn script(mut self, text: &str) -> Result<NewCard, IssueError> {
+        self.deviations.extend(deviation::parse(text)?);
+        Ok(self)
     }
 
     /// Issues the card into a directory, which is made if it is not there.
@@ -211,6 +227,10 @@ impl NewCard {
         let iccsn = self.checked_iccsn()?;
         self.secrets.check()?;
         self.check_names()?;
+        if layout.kind == CardKind::Institution && self.profession.institution().is_none() {
+            let reason = format!("no institution of a {} is known", self.profession);
+            return Err(IssueError::Value { what: "profession", reason });
+        }
         make_directory(directory)?;
         let blank = Blank::claim(directory)?;
         let mut fixed =
@@ -232,16 +252,12 @@ impl NewCard {
         Ok(IssuedCard {
             directory: directory.to_path_buf(),
             profile: self.profile,
-            telematik_id: self.is_professional().then(|| self.telematik_id_for(&iccsn)),
+            telematik_id: (layout.kind != CardKind::Insured).then(|| self.telematik_id_for(&iccsn)),
             iccsn,
             secrets: passwords.shown,
             ca_file,
             certificates,
         })
-    }
-
-    fn is_professional(&self) -> bool {
-        self.profile != ProfileName::EgkG21
     }
 
     fn telematik_id_for(&self, iccsn: &str) -> String {

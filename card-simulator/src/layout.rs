@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 pub(crate) use access::{AccessRules, Operation};
 pub(crate) use condition::{Condition, Origin};
 pub(crate) use objects::{
-    Algorithm, Anchor, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret,
-    Structure, Transport,
+    Algorithm, Anchor, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password,
+    Secret, Structure, Transport,
 };
 pub(crate) use parse::LayoutError;
 
@@ -25,17 +25,23 @@ use crate::ProfileName;
 pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutError> {
     static LAYOUTS: [OnceLock<Result<Layout, LayoutError>>; ProfileName::ALL.len()] =
         [const { OnceLock::new() }; ProfileName::ALL.len()];
+    let mut changes = None;
     let text = match profile {
         ProfileName::HpcP384 => include_str!("../profiles/hpc-p384.toml"),
         ProfileName::HbaG21 => include_str!("../profiles/hba-g21.toml"),
         ProfileName::EgkG21 => include_str!("../profiles/egk-g21.toml"),
+        ProfileName::EgkG2 => {
+            changes = Some(include_str!("../profiles/egk-g2.toml"));
+            include_str!("../profiles/egk-g21.toml")
+        }
+        ProfileName::SmcB => include_str!("../profiles/smc-b.toml"),
         ProfileName::Piv => include_str!("../profiles/piv.toml"),
         ProfileName::PivRsa => include_str!("../profiles/piv-rsa.toml"),
         ProfileName::Esteid => include_str!("../profiles/esteid.toml"),
     };
     let slot = ProfileName::ALL.iter().zip(&LAYOUTS).find(|(name, _)| **name == profile);
     let (_, slot) = slot.ok_or(LayoutError::NoMasterFile)?;
-    slot.get_or_init(|| parse::parse(text)).as_ref().map_err(Clone::clone)
+    slot.get_or_init(|| parse::parse(text, changes)).as_ref().map_err(Clone::clone)
 }
 
 #[cfg(test)]
@@ -44,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        let counts = [22, 59, 70, 14, 14, 20];
+        let counts = [22, 59, 70, 62, 32, 14, 14, 20];
         for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =
@@ -58,6 +64,7 @@ mod tests {
         let aid = |p| hex::encode_upper(&layout(p).unwrap().master().aid);
         assert_eq!(aid(ProfileName::HbaG21), "D27600014601");
         assert_eq!(aid(ProfileName::EgkG21), "D2760001448000");
+        assert_eq!(aid(ProfileName::SmcB), "D27600014606");
         assert_eq!(aid(ProfileName::HpcP384), "F04850433338342E4D46");
     }
 }

@@ -21,7 +21,7 @@ mod tlv;
 
 pub use image::{CardImage, ImageError, KeySummary, PasswordSummary, Summary};
 pub use insurance::{Patient, PatientError};
-pub use issue::{IssueError, IssuedCard, NewCard, RsaKeyPool, Secrets};
+pub use issue::{Deviation, IssueError, IssuedCard, NewCard, RsaKeyPool, Secrets};
 pub use os::Card;
 pub use pki::Profession;
 pub use profile::{Interface, ProfileName};

@@ -15,6 +15,10 @@ pub enum ProfileName {
     HbaG21,
     /// German insurance card, generation 2.1.
     EgkG21,
+    /// German insurance card, generation 2: RSA keys only.
+    EgkG2,
+    /// German card of an institution, generation 2.1.
+    SmcB,
     /// Personal identity verification card (NIST SP 800-73-4) with P-256, P-384 and RSA-2048 keys.
     Piv,
     /// The same with RSA-2048 keys for authentication and signature.
@@ -25,10 +29,12 @@ pub enum ProfileName {
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 6] = [
+    pub const ALL: [ProfileName; 8] = [
         ProfileName::HpcP384,
         ProfileName::HbaG21,
         ProfileName::EgkG21,
+        ProfileName::EgkG2,
+        ProfileName::SmcB,
         ProfileName::Piv,
         ProfileName::PivRsa,
         ProfileName::Esteid,
@@ -40,6 +46,8 @@ impl ProfileName {
             ProfileName::HpcP384 => "hpc-p384",
             ProfileName::HbaG21 => "hba-g21",
             ProfileName::EgkG21 => "egk-g21",
+            ProfileName::EgkG2 => "egk-g2",
+            ProfileName::SmcB => "smc-b",
             ProfileName::Piv => "piv",
             ProfileName::PivRsa => "piv-rsa",
             ProfileName::Esteid => "esteid",

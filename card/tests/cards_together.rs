@@ -80,11 +80,17 @@ fn pair_of(profession: Profession, same_authority: bool) -> Pair {
 }
 
 fn pair_with(profession: Profession, same_authority: bool, emergency: &[u8]) -> Pair {
+    let hpc = NewCard::new(ProfileName::HbaG21).profession(profession);
+    let egk = NewCard::new(ProfileName::EgkG21).file("EF.NFD", emergency);
+    issue(hpc, egk, same_authority)
+}
+
+fn issue(hpc: NewCard, egk: NewCard, same_authority: bool) -> Pair {
     let directory = TempDir::new().unwrap();
     let authority = |name: &str| directory.path().join(name);
     let other = if same_authority { "ca" } else { "other-ca" };
-    let hpc = NewCard::new(ProfileName::HbaG21).profession(profession).authority(authority("ca"));
-    let egk = NewCard::new(ProfileName::EgkG21).authority(authority(other)).file("EF.NFD", emergency);
+    let hpc = hpc.authority(authority("ca"));
+    let egk = egk.authority(authority(other));
     let start = |new: NewCard, name: &str| {
         let image = directory.path().join(name);
         new.rsa_keys(RsaKeyPool::Shared).create(&image).unwrap();
@@ -227,6 +233,16 @@ fn the_patients_pin_alone_opens_consents_references_and_log() {
     cards.patient_enters(0x02, "123456");
     let counts = files.map(|file| read_protected_records(&mut cards.egk, file).unwrap().len());
     assert_eq!(counts, [10, 10, 50]);
+}
+
+#[test]
+fn an_institutions_card_opens_an_older_insurance_card() {
+    let egk = NewCard::new(ProfileName::EgkG2).file("EF.NFD", EMERGENCY);
+    let mut cards = issue(NewCard::new(ProfileName::SmcB), egk, true);
+    assert!(matches!(cards.prove(), Err(RoleError::PinNeeded)));
+    enter_pin(&mut cards.hpc, &pin("123456")).unwrap();
+    assert!(cards.prove().unwrap().has(Rights::EMERGENCY_DATA));
+    assert_eq!(cards.read(ProtectedFile::Nfd).unwrap(), EMERGENCY);
 }
 
 #[test]

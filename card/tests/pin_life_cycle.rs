@@ -198,6 +198,17 @@ fn every_pin_of_the_professionals_card_lives_its_life_on_both_interfaces() {
 }
 
 #[test]
+fn the_pin_of_an_institutions_card_lives_its_life_on_both_interfaces() {
+    let issued = Issued::new(&NewCard::new(ProfileName::SmcB));
+    for interface in [Interface::Contact, Interface::Contactless] {
+        let (_image, mut card) = issued.card(interface);
+        let all = of_card(&mut *card).unwrap();
+        assert_eq!(all.len(), 1);
+        live(&mut *card, all, &all[0]);
+    }
+}
+
+#[test]
 fn a_transport_pin_is_replaced_by_a_first_pin_and_nothing_else() {
     let issued = Issued::new(&NewCard::new(ProfileName::HbaG21).transport_pins(true));
     for interface in [Interface::Contact, Interface::Contactless] {

@@ -12,7 +12,7 @@ use clap::Args;
 /// The PINs have well-known defaults and are printed: such a card is for tests only.
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// Kind of card: hpc-p384, hba-g21, egk-g21, piv, piv-rsa or esteid.
+    /// Kind of card: hpc-p384, hba-g21, egk-g21, egk-g2, smc-b, piv, piv-rsa or esteid.
     #[arg(long)]
     profile: ProfileName,
     /// Directory for the image; made if it is not there.
@@ -62,6 +62,9 @@ pub(crate) struct New {
     /// Give a transparent file this content instead, for deviating cards: EF.PD=path.
     #[arg(long, value_name = "FILE=PATH")]
     replace: Vec<String>,
+    /// A script of deviations, for cards that are not as they should be (docs/simulator.md).
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -99,6 +102,10 @@ pub(crate) fn run(arguments: New) -> anyhow::Result<()> {
     for replacement in &arguments.replace {
         let (name, path) = replacement.split_once('=').context("--replace takes FILE=PATH")?;
         card = card.file(name, read(path.as_ref())?);
+    }
+    if let Some(path) = &arguments.script {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        card = card.script(&text).with_context(|| path.display().to_string())?;
     }
     let issued = card.create(&arguments.out)?;
     let text =

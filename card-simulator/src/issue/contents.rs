@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{IssueError, NewCard};
 use crate::crypto::PrivateKey;
 use crate::image::TrustedKey;
-use crate::layout::{Content, File, Key, Layout, Password, Secret};
+use crate::layout::{CardKind, Content, File, Key, Layout, Password, Secret};
 use crate::pki::{Admitted, Authority, CertificateType, Holder, card_extensions};
 use crate::tlv;
 
@@ -37,7 +37,7 @@ pub(super) fn contents(
             Content::InsuranceData => card.patient.insurance_file()?,
             Content::ProtectedData => card.patient.protected_file()?,
             Content::StatusData => card.patient.status_file(time::OffsetDateTime::now_utc()),
-            Content::Certificate => match certificate(card, file, iccsn, keys, authority)? {
+            Content::Certificate => match certificate(card, layout, file, iccsn, keys, authority)? {
                 Some((name, der)) => {
                     contents.certificates.push((name, der.clone()));
                     der
@@ -52,7 +52,7 @@ pub(super) fn contents(
         };
         contents.files.insert(file.path.clone(), bytes);
     }
-    replace(card, layout, &mut contents.files)?;
+    deviate(card, layout, &mut contents.files)?;
     for file in &layout.files {
         if let Some(got) = contents.files.get(&file.path).map(Vec::len).filter(|got| *got > file.size) {
             return Err(IssueError::FileTooSmall { file: file.path.clone(), size: file.size, got });
@@ -61,19 +61,24 @@ pub(super) fn contents(
     Ok(contents)
 }
 
-fn replace(
+fn deviate(
     card: &NewCard,
     layout: &'static Layout,
     files: &mut BTreeMap<String, Vec<u8>>,
 ) -> Result<(), IssueError> {
-    for (name, content) in &card.replaced {
+    for (name, deviation) in &card.deviations {
         let is_meant = |file: &&File| file.path == *name || file.path.rsplit('/').next() == Some(name);
         let file = layout
             .files
             .iter()
             .find(is_meant)
             .ok_or_else(|| IssueError::Value { what: "file", reason: format!("the card has no {name}") })?;
-        files.insert(file.path.clone(), content.clone());
+        let content = match (files.remove(&file.path), &file.content) {
+            (Some(content), _) => content,
+            (None, Content::Bytes(body)) => body.clone(),
+            (None, _) => Vec::new(),
+        };
+        files.insert(file.path.clone(), deviation.apply(content)?);
     }
     Ok(())
 }
@@ -157,8 +162,9 @@ fn cv_certificate(
     keys: &[(&'static Key, PrivateKey)],
     authority: &Authority,
 ) -> Result<Option<Vec<u8>>, IssueError> {
-    /// Remote-PIN receiver and signature creation device.
-    const DEVICE: u64 = 0x0C;
+    /// A professional's card receives remote PINs and creates signatures, an institution's receives PINs only.
+    const RECEIVER_AND_SIGNER: u64 = 0x0C;
+    const RECEIVER: u64 = 0x04;
     let Some((_, name)) = file.path.rsplit_once("/EF.C.") else { return Ok(None) };
     if name.starts_with("CA_") {
         return Ok(Some(authority.cv_authority()?.file));
@@ -166,9 +172,10 @@ fn cv_certificate(
     let key_name = format!("PrK.{name}");
     let found = keys.iter().find(|(key, _)| key.folder == file.folder && key.name == key_name);
     let Some((key, value)) = found else { return Ok(None) };
-    let flags = match (name.contains(".AUTR_"), name.contains(".AUTD_")) {
-        (true, _) => card.profession.card_rights(),
-        (_, true) => DEVICE,
+    let flags = match name.split('.').nth(1) {
+        Some("AUTR_CVC") => card.profession.card_rights(),
+        Some("AUTD_SUK_CVC") => RECEIVER_AND_SIGNER,
+        Some("AUTD_RPE_CVC") => RECEIVER,
         _ => 0,
     };
     let number = hex::decode(iccsn).unwrap_or_default();
@@ -179,6 +186,7 @@ fn cv_certificate(
 /// The certificate for the key of the same name, or `None` if the card carries no such key.
 fn certificate(
     card: &NewCard,
+    layout: &Layout,
     file: &File,
     iccsn: &str,
     keys: &[(&'static Key, PrivateKey)],
@@ -189,13 +197,17 @@ fn certificate(
     let key_name = format!("PrK.{}", name.trim_start_matches("C."));
     let found = keys.iter().find(|(key, _)| key.folder == file.folder && key.name == key_name);
     let Some((_, key)) = found else { return Ok(None) };
-    let (subject, admitted) = if card.is_professional() {
-        let holder = Holder { name: card.holder.clone(), iccsn: iccsn.to_owned() };
-        (holder.subject()?, Admitted::professional(card.profession, &card.telematik_id_for(iccsn)))
-    } else {
-        let insured = card.patient.insured();
-        let subject = if kind.is_pseudonymous() { insured.pseudonym(iccsn)? } else { insured.subject()? };
-        (subject, Admitted::insured())
+    let holder = Holder { name: card.holder.clone(), iccsn: iccsn.to_owned() };
+    let telematik_id = card.telematik_id_for(iccsn);
+    let (subject, admitted) = match layout.kind {
+        CardKind::Professional => (holder.subject()?, Admitted::professional(card.profession, &telematik_id)),
+        CardKind::Institution => (holder.subject()?, Admitted::institution(card.profession, &telematik_id)),
+        CardKind::Insured => {
+            let insured = card.patient.insured();
+            let subject =
+                if kind.is_pseudonymous() { insured.pseudonym(iccsn)? } else { insured.subject()? };
+            (subject, Admitted::insured())
+        }
     };
     let is_rsa = matches!(key, PrivateKey::Rsa(_));
     let extensions = card_extensions(kind, is_rsa, &admitted, &card.ocsp, &subject)?;

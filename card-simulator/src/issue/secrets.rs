@@ -61,7 +61,8 @@ impl Secrets {
         for password in &layout.passwords {
             let Secret::Own { min, puk_uses, transport, .. } = password.secret else { continue };
             let value = self.value(&password.name).filter(|_| transport != Transport::Empty);
-            let protected = transport_pins && matches!(password.name.as_str(), "PIN.CH" | "PIN.QES");
+            let protected =
+                transport_pins && matches!(password.name.as_str(), "PIN.CH" | "PIN.SMC" | "PIN.QES");
             let value = value.map(|pin| if protected { pin.get(..min - 1).unwrap_or(pin) } else { pin });
             let transport = match value {
                 None => Transport::Empty,
@@ -85,7 +86,7 @@ impl Secrets {
 
     fn value(&self, name: &str) -> Option<&str> {
         match name {
-            "PIN.CH" | "PIN" | "PIN1" => Some(&self.pin_ch),
+            "PIN.CH" | "PIN.SMC" | "PIN" | "PIN1" => Some(&self.pin_ch),
             "PIN.QES" | "PIN2" => Some(&self.pin_qes),
             "PUK" => Some(&self.puk),
             "PIN.AMTS_REP" => Some(&self.pin_representative),

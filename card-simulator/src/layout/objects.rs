@@ -10,6 +10,8 @@ pub(crate) struct Layout {
     pub(crate) title: String,
     /// Answer to reset.
     pub(crate) atr: Vec<u8>,
+    /// Whose card it is.
+    pub(crate) kind: CardKind,
     /// Which commands the card knows.
     pub(crate) dialect: Dialect,
     /// Number of logical channels, the basic one included.
@@ -19,6 +21,17 @@ pub(crate) struct Layout {
     pub(crate) files: Vec<File>,
     pub(crate) passwords: Vec<Password>,
     pub(crate) keys: Vec<Key>,
+}
+
+/// Whose card it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub(crate) enum CardKind {
+    #[serde(rename = "hpc")]
+    Professional,
+    #[serde(rename = "smc-b")]
+    Institution,
+    #[serde(rename = "egk")]
+    Insured,
 }
 
 /// The set of commands a card knows.

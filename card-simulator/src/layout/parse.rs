@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::access::AccessText;
 use super::{
-    Algorithm, Anchor, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password, Secret,
-    Structure, Transport,
+    Algorithm, Anchor, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password,
+    Secret, Structure, Transport,
 };
 use crate::crypto::{FlagList, Rights};
 
@@ -23,11 +23,16 @@ pub(crate) enum LayoutError {
     NoMasterFile,
 }
 
-/// Parses the text of a profile file.
-pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
-    let text: ProfileText = toml::from_str(text).map_err(|e| LayoutError::Toml(e.to_string()))?;
+/// Parses the text of a profile file; with `changes`, the text of one that differs from it.
+pub(super) fn parse(text: &str, changes: Option<&str>) -> Result<Layout, LayoutError> {
+    let toml = |error: toml::de::Error| LayoutError::Toml(error.to_string());
+    let mut text: ProfileText = toml::from_str(text).map_err(toml)?;
+    if let Some(changes) = changes {
+        toml::from_str::<Changes>(changes).map_err(toml)?.apply(&mut text)?;
+    }
     let mut layout = Layout {
         title: text.title,
+        kind: text.kind,
         atr: bytes("atr", &text.atr)?,
         dialect: text.dialect,
         channels: text.channels,
@@ -48,6 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
 #[derive(Debug, Deserialize)]
 struct ProfileText {
     title: String,
+    kind: CardKind,
     atr: String,
     #[serde(default)]
     dialect: Dialect,
@@ -55,6 +61,42 @@ struct ProfileText {
     #[serde(default)]
     abbreviations: BTreeMap<String, String>,
     df: Vec<FolderText>,
+}
+
+/// How a card differs from another: objects it lacks and files with other content, by folder and name.
+#[derive(Debug, Deserialize)]
+struct Changes {
+    title: String,
+    #[serde(default)]
+    without: Vec<String>,
+    #[serde(default)]
+    bodies: BTreeMap<String, String>,
+}
+
+impl Changes {
+    fn apply(self, profile: &mut ProfileText) -> Result<(), LayoutError> {
+        profile.title = self.title;
+        let mut without = self.without;
+        let mut bodies = self.bodies;
+        for folder in &mut profile.df {
+            let mut keeps = |name: &str| {
+                let place = without.iter().position(|gone| *gone == format!("{}/{name}", folder.name));
+                place.map(|place| without.swap_remove(place)).is_none()
+            };
+            folder.file.retain(|file| keeps(&file.name));
+            folder.password.retain(|password| keeps(&password.name));
+            folder.key.retain(|key| keeps(&key.name));
+            for file in &mut folder.file {
+                if let Some(body) = bodies.remove(&format!("{}/{}", folder.name, file.name)) {
+                    file.body = Some(body);
+                }
+            }
+        }
+        match without.pop().or_else(|| bodies.pop_first().map(|(name, _)| name)) {
+            None => Ok(()),
+            Some(object) => Err(LayoutError::Object { object, reason: "the other card has none".to_owned() }),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,6 +20,9 @@ pub(crate) enum CertificateType {
     HpQes,
     HpAut,
     HpEnc,
+    HciAut,
+    HciEnc,
+    HciOsig,
     ChAut,
     ChAutn,
     ChEnc,
@@ -48,6 +51,9 @@ impl CertificateType {
             "C.HP.QES" => CertificateType::HpQes,
             "C.HP.AUT" => CertificateType::HpAut,
             "C.HP.ENC" => CertificateType::HpEnc,
+            "C.HCI.AUT" => CertificateType::HciAut,
+            "C.HCI.ENC" => CertificateType::HciEnc,
+            "C.HCI.OSIG" => CertificateType::HciOsig,
             "C.CH.AUT" => CertificateType::ChAut,
             "C.CH.AUTN" => CertificateType::ChAutn,
             "C.CH.ENC" => CertificateType::ChEnc,
@@ -72,6 +78,9 @@ impl CertificateType {
             CertificateType::HpQes => vec!["1.2.276.0.76.4.72", QCP_NATURAL_QSCD, HBA_POLICY],
             CertificateType::HpAut => vec!["1.2.276.0.76.4.75", HBA_POLICY],
             CertificateType::HpEnc => vec!["1.2.276.0.76.4.74", HBA_POLICY],
+            CertificateType::HciAut => vec!["1.2.276.0.76.4.77", EGK_POLICY],
+            CertificateType::HciEnc => vec!["1.2.276.0.76.4.76", EGK_POLICY],
+            CertificateType::HciOsig => vec!["1.2.276.0.76.4.78", EGK_POLICY],
             CertificateType::ChAut => vec!["1.2.276.0.76.4.70", EGK_POLICY],
             CertificateType::ChAutn => vec!["1.2.276.0.76.4.71", EGK_POLICY],
             CertificateType::ChEnc => vec!["1.2.276.0.76.4.68", EGK_POLICY],
@@ -84,7 +93,9 @@ impl CertificateType {
     fn key_usage(self, rsa: bool) -> FlagSet<KeyUsages> {
         use KeyUsages::{DataEncipherment, DigitalSignature, KeyAgreement, KeyEncipherment, NonRepudiation};
         match (self, rsa) {
-            (CertificateType::HpQes, _) => NonRepudiation.into(),
+            (CertificateType::HpQes | CertificateType::HciOsig, _) => NonRepudiation.into(),
+            (CertificateType::HciAut, true) => DigitalSignature | KeyEncipherment,
+            (CertificateType::HciAut, false) => DigitalSignature.into(),
             (CertificateType::HpAut, true) => DigitalSignature | KeyEncipherment,
             (CertificateType::HpAut, false) => DigitalSignature | KeyAgreement,
             (CertificateType::ChAut | CertificateType::ChAutn, true) => DigitalSignature | KeyEncipherment,
@@ -104,7 +115,8 @@ impl CertificateType {
         use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION};
         match self {
             CertificateType::HpAut => vec![ID_KP_CLIENT_AUTH, ID_KP_EMAIL_PROTECTION],
-            CertificateType::ChAut
+            CertificateType::HciAut
+            | CertificateType::ChAut
             | CertificateType::ChAutn
             | CertificateType::PivAut
             | CertificateType::IdAut => vec![ID_KP_CLIENT_AUTH],
@@ -129,6 +141,12 @@ impl Admitted {
             profession: profession.oid(),
             registration: Some(telematik_id.to_owned()),
         }
+    }
+
+    /// The institution that people of this profession run; the profession itself if none is known.
+    pub(crate) fn institution(profession: Profession, telematik_id: &str) -> Admitted {
+        let (text, oid) = profession.institution().unwrap_or((profession.text(), profession.oid()));
+        Admitted { text: text.to_owned(), profession: oid, registration: Some(telematik_id.to_owned()) }
     }
 
     pub(crate) fn insured() -> Admitted {

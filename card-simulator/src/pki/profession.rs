@@ -75,6 +75,18 @@ impl Profession {
         })
     }
 
+    /// Text and identifier of the institution in an institution's certificates; `None` where it is not known.
+    pub(crate) fn institution(self) -> Option<(&'static str, ObjectIdentifier)> {
+        let (text, oid) = match self {
+            Profession::Physician => ("Betriebsstätte Arzt", "1.2.276.0.76.4.50"),
+            Profession::Dentist => ("Zahnarztpraxis", "1.2.276.0.76.4.51"),
+            Profession::Psychotherapist => ("Betriebsstätte Psychotherapeut", "1.2.276.0.76.4.52"),
+            Profession::Pharmacist => ("Öffentliche Apotheke", "1.2.276.0.76.4.54"),
+            Profession::Nurse | Profession::Midwife | Profession::Paramedic => return None,
+        };
+        Some((text, ObjectIdentifier::new_unwrap(oid)))
+    }
+
     /// First character of a Telematik-ID of this profession.
     pub(crate) fn telematik_prefix(self) -> char {
         match self {

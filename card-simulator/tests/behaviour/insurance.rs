@@ -100,3 +100,20 @@ fn a_file_can_be_given_any_content_that_fits() {
     let unknown = new_card(ProfileName::EgkG21).file("EF.XY", vec![0]);
     assert!(matches!(unknown.create(directory.path()), Err(IssueError::Value { what: "file", .. })));
 }
+
+#[test]
+fn a_script_makes_cards_that_are_not_as_they_should_be() {
+    let script = "[[file]]\nname = 'EF.PD'\ndo = [{ bomb = 400000 }]\n\
+                  [[file]]\nname = 'EF.StatusVD'\ndo = [{ flip = [0] }, { cut = 9 }]\n\
+                  [[file]]\nname = 'EF.Version2'\ndo = [{ flip = [9] }]\n";
+    let mut good = egk();
+    let mut card = TestCard::issue(&new_card(ProfileName::EgkG21).script(script).unwrap());
+    let version = good.all_ok(&["00B09100000000"])[9];
+    assert_eq!(card.all_ok(&["00B09100000000"])[9], !version);
+    let status = card.all_ok(&["00A4040C06D27600000102", "00B08C00000000"]);
+    assert_eq!((status[0], status.len()), (!b'0', 9));
+    let bomb = card.all_ok(&["00B08100000000"]);
+    assert_eq!(gunzip(&bomb[2..]), vec![0; 400_000]);
+    let no_script = new_card(ProfileName::EgkG21).script("EF.PD = 1");
+    assert!(no_script.is_err());
+}
