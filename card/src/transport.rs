@@ -12,12 +12,14 @@ mod pin_pad;
 mod readers;
 mod socket;
 mod traced;
+mod transcript;
 mod whole;
 
 pub use pin_pad::{PinEntry, PinPad};
 pub use readers::{CardPresence, ReaderState, Readers};
 pub use socket::SocketTransport;
 pub use traced::{Traced, Traffic};
+pub use transcript::{Recorded, Replayed, Transcript, TranscriptError};
 pub use whole::WholeAnswers;
 
 /// A connection to one card in one reader.

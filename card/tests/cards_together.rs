@@ -5,9 +5,11 @@
 use card::apdu::{Command, Response};
 use card::card_to_card::{RoleError, enter_pin, prove_role};
 use card::cv_certificate::Rights;
-use card::egk::{ProtectedError, ProtectedFile, ProtectedRecords, read_protected, read_protected_records};
+use card::egk::{
+    ProtectedError, ProtectedFile, ProtectedRecords, read, read_protected, read_protected_records,
+};
 use card::pin::{Pin, PinStatus};
-use card::transport::{Transport, TransportError};
+use card::transport::{Recorded, Replayed, Transport, TransportError};
 use card_simulator::{Card, CardImage, NewCard, Profession, ProfileName, RsaKeyPool};
 use tempfile::TempDir;
 
@@ -243,6 +245,20 @@ fn an_institutions_card_opens_an_older_insurance_card() {
     enter_pin(&mut cards.hpc, &pin("123456")).unwrap();
     assert!(cards.prove().unwrap().has(Rights::EMERGENCY_DATA));
     assert_eq!(cards.read(ProtectedFile::Nfd).unwrap(), EMERGENCY);
+}
+
+#[test]
+fn a_recorded_session_is_followed_again_without_the_card() {
+    let Pair { egk, _directory, .. } = pair();
+    let (mut egk, transcript) = Recorded::new(egk);
+    let files = read(&mut egk).unwrap();
+    let text = transcript.text();
+    assert!(!text.contains(&hex::encode_upper(&files.pd[4..])), "{text}");
+    let mut replayed = Replayed::parse(&text).unwrap();
+    let again = read(&mut replayed).unwrap();
+    assert!(replayed.is_finished());
+    assert_eq!((again.pd.len(), again.vd.len()), (files.pd.len(), files.vd.len()));
+    assert_ne!(again, files, "personal data are not in the recording");
 }
 
 #[test]

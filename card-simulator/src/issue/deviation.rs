@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::IssueError;
+use crate::PatientError;
 use crate::insurance::gzip;
 
 /// What is done to the content of a transparent file.
@@ -66,7 +67,7 @@ impl Deviation {
                 *content.first_chunk_mut().ok_or(missing)? = length.to_be_bytes();
             }
             Deviation::Bomb(size) => {
-                let document = gzip(&vec![0; *size]).map_err(IssueError::Patient)?;
+                let document = gzip(&vec![0; *size]).map_err(PatientError::from)?;
                 let length = u16::try_from(document.len()).unwrap_or(u16::MAX);
                 content = [length.to_be_bytes().as_slice(), &document].concat();
             }
