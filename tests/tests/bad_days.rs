@@ -36,10 +36,14 @@ fn a_pin_of_wrong_form_never_reaches_the_card() {
 #[test]
 fn a_blocked_pin_is_named_and_the_right_pin_is_refused_too() {
     let desk = Desk::with(CardImage::of("hba-g21"));
-    for _ in 0..3 {
+    for _ in 0..2 {
         desk.refused("999999");
     }
-    let refused = desk.refused(PIN_QES);
+    let kept = desk.refused("999999");
+    assert!(kept.contains("one try is left"), "{kept}");
+    assert_eq!(desk.tries_left("PIN.QES"), 1, "the last try is used on request only");
+    desk.refused_with("999999", &["--last-try"]);
+    let refused = desk.refused_with(PIN_QES, &["--last-try"]);
     assert!(refused.contains("blocked"), "{refused}");
     assert_eq!(desk.tries_left("PIN.QES"), 0);
 }
@@ -187,7 +191,13 @@ impl Desk {
 
     #[track_caller]
     fn refused(&self, pin: &str) -> String {
-        let (said, signature) = self.service.sign(&example("prescription.xml"), pin, &NO_CARD);
+        self.refused_with(pin, &[])
+    }
+
+    #[track_caller]
+    fn refused_with(&self, pin: &str, further: &[&str]) -> String {
+        let arguments = [&NO_CARD[..], further].concat();
+        let (said, signature) = self.service.sign(&example("prescription.xml"), pin, &arguments);
         assert!(!said.success && !signature.exists(), "signed with a wrong PIN");
         assert!(!said.text().contains(pin), "the PIN is shown: {}", said.text());
         said.stderr

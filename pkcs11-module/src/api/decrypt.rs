@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 
-use super::pointers::{Ptr, room, write_output};
+use super::pointers::{Ptr, output};
 use crate::error::Result;
 use crate::token::Module;
 
@@ -29,9 +29,7 @@ pub(super) fn decrypt(
     message: Ptr<'_, u8>,
     message_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(message, message_length)?;
-    let made = module.decrypt(session, || cryptogram.slice(length), room)?;
-    write_output(made, room, message, message_length)
+    output(message, message_length, |room| module.decrypt(session, || cryptogram.slice(length), room))
 }
 
 pub(super) fn update(
@@ -42,9 +40,7 @@ pub(super) fn update(
     message: Ptr<'_, u8>,
     message_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(message, message_length)?;
-    let made = module.decrypt_update(session, || cryptogram.slice(length), room)?;
-    write_output(made, room, message, message_length)
+    output(message, message_length, |room| module.decrypt_update(session, || cryptogram.slice(length), room))
 }
 
 pub(super) fn finish(
@@ -53,7 +49,5 @@ pub(super) fn finish(
     message: Ptr<'_, u8>,
     message_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(message, message_length)?;
-    let made = module.decrypt_final(session, room)?;
-    write_output(made, room, message, message_length)
+    output(message, message_length, |room| module.decrypt_final(session, room))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 
-use super::pointers::{Ptr, room, write_output};
+use super::pointers::{Ptr, output};
 use crate::error::Result;
 use crate::token::Module;
 
@@ -28,9 +28,7 @@ pub(super) fn digest(
     digest: Ptr<'_, u8>,
     digest_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(digest, digest_length)?;
-    let made = module.digest(session, || data.slice(length), room)?;
-    write_output(made, room, digest, digest_length)
+    output(digest, digest_length, |room| module.digest(session, || data.slice(length), room))
 }
 
 pub(super) fn update(
@@ -48,7 +46,5 @@ pub(super) fn finish(
     digest: Ptr<'_, u8>,
     digest_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(digest, digest_length)?;
-    let made = module.digest_final(session, room)?;
-    write_output(made, room, digest, digest_length)
+    output(digest, digest_length, |room| module.digest_final(session, room))
 }

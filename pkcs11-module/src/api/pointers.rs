@@ -153,29 +153,22 @@ pub(crate) fn write_list<T: Copy>(list: &[T], out: Ptr<'_, T>, count: Ptr<'_, CK
     out.write_all(list)
 }
 
-/// The room for an output, `None` if the caller only asks how much is needed.
-pub(crate) fn room(out: Ptr<'_, u8>, length: Ptr<'_, CK_ULONG>) -> Result<Room> {
-    let room = length.read()?;
-    Ok((!out.is_null()).then_some(room))
-}
-
-/// Answers with an output (clause 5.2). A length is the whole answer to a question for it, and an error for a caller
-/// who gave too little room.
-pub(crate) fn write_output(
-    made: Output,
-    room: Room,
+/// Answers with an output (clause 5.2). `make` gets the room that the caller gave, `None` if he only asks how much is
+/// needed. A length is the whole answer to that question, and an error for a caller who gave too little room.
+pub(crate) fn output(
     out: Ptr<'_, u8>,
     length: Ptr<'_, CK_ULONG>,
+    make: impl FnOnce(Room) -> Result<Output>,
 ) -> Result<()> {
-    match made {
-        Output::Bytes(bytes) => {
-            out.write_all(&bytes)?;
-            length.write(bytes.len() as CK_ULONG)
-        }
-        Output::Secret(bytes) => {
-            out.write_all(&bytes)?;
-            length.write(bytes.len() as CK_ULONG)
-        }
+    let room = length.read()?;
+    let room = (!out.is_null()).then_some(room);
+    let write = |bytes: &[u8]| {
+        out.write_all(bytes)?;
+        length.write(bytes.len() as CK_ULONG)
+    };
+    match make(room)? {
+        Output::Bytes(bytes) => write(&bytes),
+        Output::Secret(bytes) => write(&bytes),
         Output::Length(needed) => {
             length.write(needed as CK_ULONG)?;
             if room.is_none() { Ok(()) } else { Err(Error::BufferTooSmall) }

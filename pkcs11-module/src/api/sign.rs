@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cryptoki_sys::*;
 
-use super::pointers::{Ptr, room, write_output};
+use super::pointers::{Ptr, output};
 use crate::error::Result;
 use crate::token::Module;
 
@@ -29,9 +29,7 @@ pub(super) fn sign(
     signature: Ptr<'_, u8>,
     signature_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(signature, signature_length)?;
-    let made = module.sign(session, || data.slice(length), room)?;
-    write_output(made, room, signature, signature_length)
+    output(signature, signature_length, |room| module.sign(session, || data.slice(length), room))
 }
 
 pub(super) fn update(
@@ -49,7 +47,5 @@ pub(super) fn finish(
     signature: Ptr<'_, u8>,
     signature_length: Ptr<'_, CK_ULONG>,
 ) -> Result<()> {
-    let room = room(signature, signature_length)?;
-    let made = module.sign_final(session, room)?;
-    write_output(made, room, signature, signature_length)
+    output(signature, signature_length, |room| module.sign_final(session, room))
 }
