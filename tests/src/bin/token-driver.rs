@@ -12,7 +12,8 @@
 //! | `memory` | resident set of this process in KiB |
 //! | `raw HEX COUNT` | nanoseconds that so many exchanges of this command with the first card in a PC/SC reader took |
 //!
-//! TOKEN is the end of a token label, LABEL that of a key, `*` the first there is. An error is answered with `error` and its PKCS#11 name.
+//! TOKEN is the end of a token label, LABEL that of a key, `*` the first there is; of keys, the first that
+//! signs. An error is answered with `error` and its PKCS#11 name.
 
 use std::collections::HashMap;
 use std::io::{BufRead, stdin};
@@ -130,10 +131,8 @@ impl Host {
 }
 
 fn private_key(session: &Session, label: &str) -> Result<(Mechanism<'static>, ObjectHandle)> {
-    let mut wanted = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
-    if label != ANY {
-        wanted.push(Attribute::Label(label.into()));
-    }
+    let which = if label == ANY { Attribute::Sign(true) } else { Attribute::Label(label.into()) };
+    let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), which];
     let key = *session.find_objects(&wanted)?.first().ok_or_else(|| anyhow!("no key {label}"))?;
     Ok((mechanism(session, key)?, key))
 }
