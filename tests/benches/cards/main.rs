@@ -1,7 +1,7 @@
 //! What the usual things cost: card commands, bytes, the time they take on plastic, the time the host adds, memory.
 //!
-//! `cargo bench -p tests` prints the tables. The simulated cards answer at once; how long a card at [`PLASTIC`] would
-//! take is computed from what went over the wire.
+//! `cargo bench --workspace --bench cards` prints the tables. The simulated cards answer at once; how long a card at
+//! [`PLASTIC`] would take is computed from what went over the wire.
 
 use std::fs;
 use std::time::{Duration, Instant};
