@@ -27,13 +27,17 @@ Exit codes:
   7  `verify`: the signature is INVALID
   8  `verify`: the signature is INCONCLUSIVE";
 
-/// The commands: two for running the service, the others are clients of one that runs.
+/// The commands: some for running the service, the others are clients of one that runs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service
     Serve(ServeArgs),
-    /// Write a commented default configuration
+    /// Write a commented default configuration, and make certificates for TLS: authority, service, first client
     Init(InitArgs),
+    /// Make the certificate of a further client
+    ClientCertificate(ClientCertificateArgs),
+    /// Make the certificate of the service anew, e.g. before it expires; its key stays
+    ServerCertificate(ServerCertificateArgs),
     /// Sign a prescription
     Sign {
         /// Which and how.
@@ -137,9 +141,50 @@ pub struct ServeArgs {
 /// `init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Folder for config.toml, made if it does not exist
+    /// Folder for config.toml and tls/, made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
+    /// Name of the first client, which may do everything
+    #[arg(long, value_name = "NAME", default_value = "first")]
+    pub client: String,
+    /// Where it is reached.
+    #[command(flatten)]
+    pub server: ServerNames,
+}
+
+/// `client-certificate`
+#[derive(Debug, Args)]
+pub struct ClientCertificateArgs {
+    /// Name of the client: letters, digits, "-" and "."
+    pub name: String,
+    /// Folder of the authority
+    #[arg(long, value_name = "DIR", default_value = "tls")]
+    pub dir: PathBuf,
+    /// Days the certificate lasts
+    #[arg(long, value_name = "DAYS", default_value_t = 397, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+}
+
+/// `server-certificate`
+#[derive(Debug, Args)]
+pub struct ServerCertificateArgs {
+    /// Folder of the authority
+    #[arg(long, value_name = "DIR", default_value = "tls")]
+    pub dir: PathBuf,
+    /// Where it is reached.
+    #[command(flatten)]
+    pub server: ServerNames,
+}
+
+/// Under which names the service is reached.
+#[derive(Debug, Args)]
+pub struct ServerNames {
+    /// Host name or address that clients connect to; several are possible. Default: localhost, its addresses, this machine
+    #[arg(long = "server-name", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Days the service's certificate lasts
+    #[arg(long, value_name = "DAYS", default_value_t = 397, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub server_days: u32,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_types::StatusExt;
 
@@ -56,7 +56,7 @@ impl Interceptor for Bearer {
 /// Options of all client commands.
 #[derive(Debug, Clone, Args)]
 pub struct Connection {
-    /// Address of the service: unix:/path, or http://127.0.0.1:port of a development service
+    /// Address of the service: unix:/path, https://host:port, or http://127.0.0.1:port of a development service
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -65,6 +65,15 @@ pub struct Connection {
         default_value = "unix:/run/hpc-signer/signer.sock"
     )]
     pub connect: String,
+    /// With https: the authority of the service's certificate, PEM
+    #[arg(long, value_name = "FILE", env = "HPC_SIGNER_CA", global = true)]
+    pub ca: Option<PathBuf>,
+    /// With https: the certificate of this client, PEM
+    #[arg(long, value_name = "FILE", env = "HPC_SIGNER_CERT", global = true, requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// With https: the private key of this client, PEM
+    #[arg(long, value_name = "FILE", env = "HPC_SIGNER_KEY", global = true, requires = "cert")]
+    pub key: Option<PathBuf>,
     /// File with the access token of a clinician (`authenticate --token-file`)
     #[arg(long, value_name = "FILE", global = true)]
     pub token: Option<PathBuf>,
@@ -73,10 +82,10 @@ pub struct Connection {
     pub json: bool,
 }
 
-/// Connects to `unix:/path` or `http://host:port`.
+/// Connects to `unix:/path`, `https://host:port` or `http://host:port`.
 ///
 /// # Errors
-/// Nobody answers there.
+/// Nobody answers there, or one side does not take the other's certificate.
 pub async fn connect(connection: &Connection) -> Result<Client, ClientError> {
     let address = &connection.connect;
     let unreachable = |error: tonic::transport::Error| ClientError::Unreachable {
@@ -84,6 +93,10 @@ pub async fn connect(connection: &Connection) -> Result<Client, ClientError> {
         reason: innermost(&error),
     };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
+    let endpoint = match tls(connection)? {
+        None => endpoint,
+        Some(tls) => endpoint.tls_config(tls).map_err(unreachable)?,
+    };
     let channel = endpoint.connect().await.map_err(unreachable)?;
     let token = match &connection.token {
         None => None,
@@ -95,6 +108,20 @@ pub async fn connect(connection: &Connection) -> Result<Client, ClientError> {
     };
     Ok(SignerServiceClient::with_interceptor(channel, Bearer(token))
         .max_decoding_message_size(LARGEST_ANSWER))
+}
+
+fn tls(connection: &Connection) -> Result<Option<ClientTlsConfig>, ClientError> {
+    if !connection.connect.starts_with("https:") {
+        return Ok(None);
+    }
+    let mut tls = ClientTlsConfig::new();
+    if let Some(ca) = &connection.ca {
+        tls = tls.ca_certificate(Certificate::from_pem(read_file(ca)?));
+    }
+    if let (Some(certificate), Some(key)) = (&connection.cert, &connection.key) {
+        tls = tls.identity(Identity::from_pem(read_file(certificate)?, read_file(key)?));
+    }
+    Ok(Some(tls))
 }
 
 /// What a command says at its end.
@@ -200,7 +227,8 @@ impl ClientError {
 
 fn refusal_text(status: &Status) -> String {
     let Some(info) = status.get_details_error_info() else {
-        return format!("{:?}: {}", status.code(), status.message());
+        let cause = std::error::Error::source(status).map(|cause| format!(" ({})", innermost(cause)));
+        return format!("{:?}: {}{}", status.code(), status.message(), cause.unwrap_or_default());
     };
     let mut details: Vec<String> =
         info.metadata.iter().map(|(key, value)| format!("{key}: {value}")).collect();
@@ -211,7 +239,10 @@ fn refusal_text(status: &Status) -> String {
 
 fn exit_of(status: &Status) -> Exit {
     let Some(info) = status.get_details_error_info() else {
-        return if status.code() == Code::Unavailable { Exit::Unreachable } else { Exit::Failure };
+        // With TLS 1.3 a refused certificate shows when the first call is made: the connection breaks.
+        let broken =
+            std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>());
+        return if broken || status.code() == Code::Unavailable { Exit::Unreachable } else { Exit::Failure };
     };
     exit_of_reason(&info.reason)
 }

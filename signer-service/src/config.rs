@@ -3,6 +3,7 @@
 //! `config.default.toml` beside this file is the documentation of the keys, what `init` writes, and in the tests
 //! the proof that the defaults here are the ones written there.
 
+mod network;
 mod sections;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use network::*;
 pub use sections::*;
 
 use crate::prescription::Rule;
@@ -30,6 +32,12 @@ pub struct Config {
     /// Where the service listens.
     #[serde(default)]
     pub listen: Listen,
+    /// Files of the TLS listener.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Who may do what over it.
+    #[serde(default)]
+    pub clients: Clients,
     /// How cards are reached.
     pub pkcs11: Module,
     /// Which key signs prescriptions.
@@ -68,6 +76,9 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: Log,
+    /// The file this was read from.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// Why a configuration cannot be used.
@@ -116,7 +127,9 @@ impl Config {
             place: place(&text, &source),
             source: Box::new(source),
         })?;
-        config.resolve(&folder_of(path)?);
+        let folder = folder_of(path)?;
+        config.file = folder.join(path.file_name().unwrap_or_default());
+        config.resolve(&folder);
         config.check()?;
         Ok(config)
     }
@@ -125,7 +138,8 @@ impl Config {
         let audit = &mut self.audit;
         audit.database.resolve(folder);
         let audit = [&mut audit.checkpoint_key, &mut audit.pseudonym_key, &mut self.clinicians.token_key];
-        let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit);
+        let tls = [&mut self.tls.certificate, &mut self.tls.key, &mut self.tls.client_ca];
+        let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit).chain(tls);
         for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
         }
@@ -152,6 +166,7 @@ impl Config {
                 self.clinicians.token_seconds.to_string(),
             );
         }
+        network::check(&self.clients)?;
         let comfort = &self.comfort;
         if comfort.enabled && self.listen.insecure_tcp.is_some() {
             let expected =
@@ -166,6 +181,9 @@ impl Config {
         }
         if comfort.sessions_per_card < 2 {
             return refuse("comfort.sessions_per_card", "2 or more", comfort.sessions_per_card.to_string());
+        }
+        if self.limits.connections == 0 {
+            return refuse("limits.connections", "1 or more", "0".to_owned());
         }
         let limits = [
             ("limits.prescription_bytes", self.limits.prescription_bytes),
@@ -226,6 +244,7 @@ mod tests {
         let config: Config = toml::from_str(&uncommented).unwrap();
         assert_eq!(config.signing.token_label.as_deref(), Some("HPC QES"));
         assert_eq!(config.listen.insecure_tcp, Some("127.0.0.1:50051".parse().unwrap()));
+        assert_eq!(config.listen.tls, Some("0.0.0.0:50443".parse().unwrap()));
     }
 
     #[test]
@@ -271,6 +290,16 @@ mod tests {
                 "[comfort]\nenabled = true\n[listen]\ninsecure_tcp = '127.0.0.1:1'",
                 ["comfort.enabled: expected false while plaintext TCP", "got true"],
             ),
+            (
+                "[clients.w]\ncertificates = ['dns:w']\ncalls = ['Sign']",
+                ["clients: expected names of calls", "got Sign"],
+            ),
+            ("[clients.w]\ncertificates = []", ["clients: expected certificates for each", "got none for w"]),
+            (
+                "[clients.w]\ncertificates = ['dns:w']\n[clients.x]\ncertificates = ['dns:w']",
+                ["clients: expected each certificate once", "got dns:w"],
+            ),
+            ("[clients.w]\ncertificates = ['w']", ["expected sha256:", "got \"w\""]),
             ("[log]\nlevel = 'loud'", ["log.level: ", "`loud`, expected one of `error`"]),
             ("[trust]\nanchors = 5", ["trust.anchors: ", "expected a path or a list of paths"]),
             ("[listen]\ninsecure_tcp = 'localhost:1'", ["listen.insecure_tcp: ", "'localhost:1'"]),

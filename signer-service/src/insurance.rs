@@ -64,12 +64,18 @@ impl InsuranceReaders {
         Ok(self.lock().list()?)
     }
 
-    /// Reads the insurance card in the named reader, or the only one. Answers the reader's name too.
+    /// Reads the insurance card in the named reader, or the only one, among those the caller sees. Answers the reader's
+    /// name too.
     ///
     /// # Errors
     /// No such reader or card, or data that cannot be used.
-    pub fn read(&self, name: &str) -> Result<(String, InsuranceRecord), InsuranceError> {
-        let states = self.list()?;
+    pub fn read(
+        &self,
+        name: &str,
+        seen: impl Fn(&str) -> bool,
+    ) -> Result<(String, InsuranceRecord), InsuranceError> {
+        let mut states = self.list()?;
+        states.retain(|state| seen(&state.name));
         if !name.is_empty() {
             let reader = named(&states, name)?;
             return self.read_in(reader).map(|record| (reader.to_owned(), record));
@@ -187,6 +193,6 @@ mod tests {
 
     #[test]
     fn without_readers_nothing_is_read() {
-        assert!(matches!(InsuranceReaders::new(&[]).read(""), Err(InsuranceError::NoReader)));
+        assert!(matches!(InsuranceReaders::new(&[]).read("", |_| true), Err(InsuranceError::NoReader)));
     }
 }

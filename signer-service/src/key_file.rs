@@ -37,10 +37,22 @@ pub enum KeyError {
 /// [`KeyError`].
 pub fn open(path: &Path) -> Result<SigningKey, KeyError> {
     if !path.exists() {
+        let key = create(path)?;
+        let public = key.public_key().to_public_key_pem(LineEnding::LF).map_err(|_| content(path))?;
+        write(&path.with_extension("pub"), public.as_bytes(), 0o644)?;
+    }
+    read_private(path)
+}
+
+/// The same without the public key beside it: a certificate has it.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn open_alone(path: &Path) -> Result<SigningKey, KeyError> {
+    if !path.exists() {
         create(path)?;
     }
-    let text = zeroize::Zeroizing::new(read(path)?);
-    SecretKey::from_pkcs8_pem(&text).map(SigningKey::from).map_err(|_| content(path))
+    read_private(path)
 }
 
 /// Reads a public key.
@@ -51,7 +63,12 @@ pub fn open_public(path: &Path) -> Result<VerifyingKey, KeyError> {
     p384::PublicKey::from_public_key_pem(&read(path)?).map(VerifyingKey::from).map_err(|_| content(path))
 }
 
-fn create(path: &Path) -> Result<(), KeyError> {
+fn read_private(path: &Path) -> Result<SigningKey, KeyError> {
+    let text = zeroize::Zeroizing::new(read(path)?);
+    SecretKey::from_pkcs8_pem(&text).map(SigningKey::from).map_err(|_| content(path))
+}
+
+fn create(path: &Path) -> Result<SecretKey, KeyError> {
     let key = loop {
         let mut bytes = zeroize::Zeroizing::new([0u8; 48]);
         getrandom::fill(bytes.as_mut()).map_err(|_| KeyError::Random)?;
@@ -61,9 +78,8 @@ fn create(path: &Path) -> Result<(), KeyError> {
         }
     };
     let private = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| content(path))?;
-    let public = key.public_key().to_public_key_pem(LineEnding::LF).map_err(|_| content(path))?;
-    write(&path.with_extension("pub"), public.as_bytes(), 0o644)?;
-    write(path, private.as_bytes(), 0o600)
+    write(path, private.as_bytes(), 0o600)?;
+    Ok(key)
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyError> {

@@ -13,10 +13,13 @@
 //! | [`ocsp`] | whether a certificate was revoked, as its responder says |
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
+//! | [`tls`], [`access`] | certificates of callers over the network, and what each may do |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
 //! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
+//! | [`setup`] | the commands that write configuration and certificates |
 //! | [`client`], [`cli`] | the client commands of the same program |
 
+pub mod access;
 pub mod audit;
 pub mod authentication;
 pub mod certificate;
@@ -36,7 +39,9 @@ pub mod ocsp;
 pub mod prescription;
 pub mod server;
 pub mod service;
+pub mod setup;
 pub mod signature;
 pub mod times;
+pub mod tls;
 pub mod token;
 pub mod trust;

@@ -1,14 +1,14 @@
 //! The program: reads the command line, runs what it names, prints what comes of it.
 
-use std::{fs, os::unix::fs::OpenOptionsExt, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use signer_service::{
     audit,
-    cli::{Cli, Command, InitArgs, ServeArgs},
+    cli::{Cli, Command, ServeArgs},
     client::{self, ClientError, Connection, Exit, Outcome},
-    config::{self, Config},
-    logging, server,
+    config::Config,
+    logging, server, setup,
 };
 
 fn main() -> ExitCode {
@@ -27,7 +27,9 @@ async fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve(args) => end(serve(args).await),
         Command::Audit { command } => end(audit::command::run(&command).await.map(Some)),
-        Command::Init(args) => end(init(&args)),
+        Command::Init(args) => end(setup::init(&args).map(Some)),
+        Command::ClientCertificate(args) => end(setup::client_certificate(&args).map(Some)),
+        Command::ServerCertificate(args) => end(setup::server_certificate(&args).map(Some)),
         Command::Sign { args, connection } => {
             let called = async { client::sign(&mut client::connect(&connection).await?, &args).await };
             show(called.await, &connection)
@@ -81,18 +83,6 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
         "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}",
         found.module, found.tokens
     )))
-}
-
-fn init(args: &InitArgs) -> anyhow::Result<Option<String>> {
-    use std::io::Write;
-    let path = args.dir.join("config.toml");
-    let write = || {
-        fs::create_dir_all(&args.dir)?;
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(config::DEFAULT_TEXT.as_bytes())
-    };
-    write().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-    Ok(Some(format!("written: {}", path.display())))
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr)] // the place where the program talks

@@ -1,18 +1,21 @@
 //! The running service: everything loaded, listening, and an orderly end.
 
+mod network;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use proto::v1::signer_service_server::SignerServiceServer;
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
-use tonic::transport::server::Router;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Status, service::interceptor::InterceptedService, transport::server::Router};
 
 use crate::{
+    access::Access,
     audit::{AuditError, AuditTrail, pseudonym::PseudonymKey},
     clinician::{Clinicians, scope::Policy, token::TokenKey},
     comfort::ComfortSessions,
@@ -23,15 +26,27 @@ use crate::{
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
     service::{JobCodes, Signer, State},
+    tls::{ServerTls, TlsError},
     token::{Module, TokenError},
     trust::{self, TrustError},
 };
+
+use network::Network;
 
 /// Room in a message beside the document.
 const MESSAGE_OVERHEAD: usize = 64 * 1024;
 
 /// How long connections may take to end once the service was asked to stop. Calls at work are always finished.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How often silent connections are asked whether they still stand.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Largest metadata of one call, in bytes: a token has about one kilobyte.
+const LARGEST_HEADERS: u32 = 16 * 1024;
+
+/// Calls at one time on one connection.
+const CALLS_PER_CONNECTION: u32 = 128;
 
 /// How often comfort sessions are looked after.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -63,9 +78,14 @@ pub enum ServerError {
     /// The Unix socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The development listener.
-    #[error("listen.insecure_tcp: {address}: {source}")]
+    /// The TLS listener's files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A listener over the network.
+    #[error("{key}: {address}: {source}")]
     Tcp {
+        /// The key of the configuration.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// What the system says.
@@ -104,6 +124,9 @@ pub struct Checked {
 /// The first part that cannot be used.
 pub async fn check(config: Config) -> Result<Checked, ServerError> {
     trust::load(&config.trust)?;
+    if config.listen.tls.is_some() {
+        ServerTls::load(&config.tls)?;
+    }
     Database::check(&config.audit.database).await?;
     let module = Module::load(&config.pkcs11.module)?;
     let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
@@ -120,9 +143,10 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     if config.listen.insecure_tcp.is_some() && !insecure_development {
         return Err(ServerError::InsecureNotAllowed);
     }
-    let (path, tcp) = (config.listen.unix.clone(), config.listen.insecure_tcp);
+    let path = config.listen.unix.clone();
     listen::refuse_occupied(&path)?;
     let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
+    let network = Network::open(&config).await?;
     let state = load(config).await?;
     // Last, so that a socket that is there means a service that is ready.
     let (socket, listener) = PrivateSocket::bind(&path)?;
@@ -135,17 +159,9 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
 
     let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);
     let on_unix = router.clone().serve_with_incoming_shutdown(unix, ended(ending.clone()));
-    let serving = async {
-        let Some(address) = tcp else { return Ok(on_unix.await?) };
-        tracing::warn!(%address, "plaintext TCP is open: for development only");
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| ServerError::Tcp { address, source })?;
-        let tcp = TcpListenerStream::new(listener);
-        tokio::try_join!(on_unix, router.serve_with_incoming_shutdown(tcp, ended(ending.clone())))?;
-        Ok::<(), ServerError>(())
-    };
+    let serving = network.serve(router, &signer, &ending);
     tokio::select! {
-        result = serving => result?,
+        result = async { tokio::try_join!(async { Ok(on_unix.await?) }, serving) } => drop(result?),
         () = overdue(ending.clone()) => tracing::warn!("connections that did not end are dropped"),
     }
     drop(socket);
@@ -189,6 +205,7 @@ async fn sweeping(signer: Signer, ending: watch::Receiver<bool>) {
 
 async fn load(config: Config) -> Result<State, ServerError> {
     Ok(State {
+        access: Access::new(&config.clients),
         anchors: trust::load(&config.trust)?,
         module: Module::load(&config.pkcs11.module)?,
         readers: InsuranceReaders::new(&config.insurance.readers),
@@ -218,11 +235,21 @@ async fn router(signer: &Signer, largest: usize) -> Result<Router, ServerError> 
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let service = SignerServiceServer::new(signer.clone()).max_decoding_message_size(largest);
+    let guard = |call: &'static str| {
+        let signer = signer.clone();
+        move |request: Request<()>| -> Result<Request<()>, Status> {
+            signer.admits(call, request.extensions())?;
+            Ok(request)
+        }
+    };
     Ok(tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_max_header_list_size(Some(LARGEST_HEADERS))
+        .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
         .add_service(service)
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?))
+        .add_service(InterceptedService::new(health_service, guard("Health")))
+        .add_service(InterceptedService::new(reflection().build_v1()?, guard("Reflection")))
+        .add_service(InterceptedService::new(reflection().build_v1alpha()?, guard("Reflection"))))
 }
 
 /// Turns true at the first SIGTERM or SIGINT.

@@ -32,19 +32,21 @@ use proto::v1::{self, sign_prescription_request::InsuranceCheck, signer_service_
 use secrecy::SecretString;
 use tokio::sync::RwLock;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Extensions, Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::Instrument;
 
 pub use batch::JobCodes;
+pub use caller::Origin;
 pub use refusal::Refusal;
 
 use caller::{Caller, Presence};
 
 use crate::{
+    access::Access,
     audit::{AuditTrail, Entry, pseudonym::PseudonymKey},
     clinician::Clinicians,
     comfort::ComfortSessions,
-    config::Config,
+    config::{Config, ConfigError},
     insurance::InsuranceReaders,
     ocsp::{self, OcspClient},
     token::{CertificateObject, Choice, Module, PinEntry, Purpose, Queue, Selector, TokenView, choose},
@@ -52,6 +54,8 @@ use crate::{
 
 /// What all calls work with.
 pub struct State {
+    /// Who may do what over the network.
+    pub access: Access,
     /// The cards.
     pub module: Module,
     /// The readers of insurance cards.
@@ -86,6 +90,24 @@ impl Signer {
     /// A service over this state.
     pub fn new(state: State) -> Signer {
         Signer { state: Arc::new(state), working: Arc::default() }
+    }
+
+    /// May this connection make this call of another service?
+    ///
+    /// # Errors
+    /// The status it is refused with.
+    pub fn admits(&self, call: &'static str, connection: &Extensions) -> Result<(), Status> {
+        Origin::of(connection, &self.state.access).may_call(call).map_err(|refusal| refusal.status())
+    }
+
+    /// Reads the permissions of clients again and answers how many there are.
+    ///
+    /// # Errors
+    /// The configuration cannot be read; everything stays as it was.
+    pub fn reload_clients(&self) -> Result<usize, ConfigError> {
+        let clients = Config::load(&self.state.config.file)?.clients;
+        self.state.access.replace(&clients);
+        Ok(clients.len())
     }
 
     /// How often answers of OCSP responders are renewed, if at all.
@@ -134,15 +156,21 @@ impl Signer {
         A: Send + 'static,
     {
         let id = request_id(request.metadata());
-        let span = tracing::info_span!("request", %id, call);
         let working = Arc::clone(&self.working).read_owned().await;
         // Goes away with this future, which ends when nobody waits for it any more.
         let presence = Presence::new();
-        let caller = presence.caller(id.clone(), &request);
-        let work = work(Arc::clone(&self.state), caller, request.into_inner());
+        let caller = presence.caller(id.clone(), &request, &self.state.access);
+        let span = caller.span(call);
+        let work = caller
+            .origin
+            .may_call(call)
+            .map(|()| work(Arc::clone(&self.state), caller, request.into_inner()));
         let begun = Instant::now();
         let task = async move {
-            let result = work.await;
+            let result = match work {
+                Ok(work) => work.await,
+                Err(refusal) => Err(refusal),
+            };
             log(&result, begun);
             drop(working);
             result
@@ -169,15 +197,21 @@ impl Signer {
         F: Future<Output = Result<(), Refusal>> + Send + 'static,
     {
         let id = request_id(request.metadata());
-        let span = tracing::info_span!("request", %id, call);
         let working = Arc::clone(&self.working).read_owned().await;
         let presence = Presence::new();
-        let caller = presence.caller(id.clone(), &request);
+        let caller = presence.caller(id.clone(), &request, &self.state.access);
+        let span = caller.span(call);
         let (out, answers) = batch::channel();
-        let work = work(Arc::clone(&self.state), caller, request.into_inner(), out.clone());
+        let work = caller
+            .origin
+            .may_call(call)
+            .map(|()| work(Arc::clone(&self.state), caller, request.into_inner(), out.clone()));
         let (begun, refused_id) = (Instant::now(), id.clone());
         let task = async move {
-            let result = work.await;
+            let result = match work {
+                Ok(work) => work.await,
+                Err(refusal) => Err(refusal),
+            };
             log(&result, begun);
             if let Err(refusal) = result {
                 let mut status = refusal.status();
@@ -379,14 +413,20 @@ impl Chosen {
 }
 
 /// The token and certificate for a purpose, under the caller's selection and the configuration.
-async fn find_key(state: &Arc<State>, selector: Selector, purpose: Purpose) -> Result<Chosen, Refusal> {
-    let state = Arc::clone(state);
+async fn find_key(
+    state: &Arc<State>,
+    caller: &Caller,
+    selector: Selector,
+    purpose: Purpose,
+) -> Result<Chosen, Refusal> {
+    let (state, origin) = (Arc::clone(state), caller.origin.clone());
     blocking(move || {
         let configured = match purpose {
             Purpose::Signature => &state.config.signing,
             Purpose::Authentication | Purpose::NationalLogin => &state.config.authentication,
         };
-        let tokens = state.module.tokens()?;
+        let mut tokens = state.module.tokens()?;
+        tokens.retain(|token| origin.sees(token));
         let choice = choose(&tokens, &selector, configured, purpose)?;
         Ok(Chosen::new(&state.module, &choice))
     })

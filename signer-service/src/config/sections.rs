@@ -17,6 +17,8 @@ use crate::database::Location;
 pub struct Listen {
     /// Path of the Unix socket.
     pub unix: PathBuf,
+    /// Address of the TLS listener.
+    pub tls: Option<SocketAddr>,
     /// Plaintext TCP on loopback, only together with the development flag.
     pub insecure_tcp: Option<SocketAddr>,
 }
@@ -199,6 +201,8 @@ pub struct Limits {
     pub prescription_bytes: usize,
     /// Largest CMS to verify.
     pub cms_bytes: usize,
+    /// Connections over the network at one time.
+    pub connections: usize,
 }
 
 /// The audit trail.
@@ -249,7 +253,7 @@ pub enum LogFormat {
 
 impl Default for Listen {
     fn default() -> Self {
-        Listen { unix: "signer.sock".into(), insecure_tcp: None }
+        Listen { unix: "signer.sock".into(), tls: None, insecure_tcp: None }
     }
 }
 
@@ -304,7 +308,7 @@ impl Default for Comfort {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { prescription_bytes: 1 << 20, cms_bytes: 4 << 20 }
+        Limits { prescription_bytes: 1 << 20, cms_bytes: 4 << 20, connections: 256 }
     }
 }
 

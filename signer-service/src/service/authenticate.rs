@@ -63,7 +63,7 @@ async fn attempt(
     let mut order = read_request(request)?;
     let (wish, client) = (order.wish.take(), caller.client.clone());
     let (nonce, challenge) = (order.nonce.clone(), order.challenge.clone());
-    let chosen = find_key(state, order.selector.clone(), Purpose::Authentication).await?;
+    let chosen = find_key(state, &caller, order.selector.clone(), Purpose::Authentication).await?;
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");
@@ -152,7 +152,7 @@ pub(super) async fn prove(
     text: Vec<u8>,
 ) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
-    let turn = Arc::clone(&chosen.queue).lock_owned().await;
+    let mut turn = caller.turn(&chosen.queue).await?;
     steps.done("wait for the card");
     let state = Arc::clone(state);
     blocking(move || {
@@ -162,8 +162,6 @@ pub(super) async fn prove(
         let digest = authentication::digest(algorithm, &text);
         let key_label = state.config.authentication.key_label.as_deref();
         let choice = chosen.choice();
-        caller.still_waits()?;
-        let mut turn = turn;
         let (pin, purpose) = (&pin, Purpose::Authentication);
         let mut key = state.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
         steps.done("PIN");

@@ -101,7 +101,7 @@ async fn begin_batch(
             return Err(Refusal::BadRequest { field: "begin.batch_id", problem });
         }
     };
-    let chosen = find_key(state, selector(begin.card)?, Purpose::Signature).await?;
+    let chosen = find_key(state, &caller, selector(begin.card)?, Purpose::Signature).await?;
     clinician::authorize(state, &caller, &chosen).await?;
     let comfort = comfort::admit(state, &caller, &chosen, &begin.comfort_user_id).await?;
     // Callers' own keys have no stroke.

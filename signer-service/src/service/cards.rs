@@ -14,11 +14,11 @@ use crate::{
 
 pub(super) async fn call(
     state: Arc<State>,
-    _caller: Caller,
+    caller: Caller,
     _request: v1::ListCardsRequest,
 ) -> Result<v1::ListCardsResponse, Refusal> {
     blocking(move || {
-        let tokens = match state.module.tokens() {
+        let mut tokens = match state.module.tokens() {
             Ok(tokens) => tokens,
             // Nothing to list is an answer here.
             Err(
@@ -26,6 +26,7 @@ pub(super) async fn call(
             ) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
+        tokens.retain(|token| caller.origin.sees(token));
         let readers = match state.readers.list() {
             Ok(readers) => readers,
             Err(InsuranceError::NoReader) => Vec::new(),
@@ -33,6 +34,7 @@ pub(super) async fn call(
         };
         let insurance_readers = readers
             .into_iter()
+            .filter(|reader| caller.origin.sees_reader(&reader.name))
             .map(|reader| v1::Reader {
                 card_present: reader.card == CardPresence::Present,
                 name: reader.name,

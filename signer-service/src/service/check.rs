@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) async fn call(
     state: Arc<State>,
-    _caller: Caller,
+    caller: Caller,
     request: v1::CheckPrescriptionRequest,
 ) -> Result<v1::CheckPrescriptionResponse, Refusal> {
     let (limit, got) = (state.config.limits.prescription_bytes, request.prescription.len());
@@ -28,7 +28,7 @@ pub(super) async fn call(
     let professions = match request.card {
         None => None,
         Some(card) => {
-            let chosen = find_key(&state, selector(Some(card))?, Purpose::Signature).await?;
+            let chosen = find_key(&state, &caller, selector(Some(card))?, Purpose::Signature).await?;
             Some(cades::professions(&chosen.certificate.certificate.der))
         }
     };

@@ -93,7 +93,7 @@ pub(super) async fn authorize(state: &Arc<State>, caller: &Caller, chosen: &Chos
     let Some(token) = &caller.token else {
         let demanded = match state.config.clinicians.token_required {
             TokenDemand::Never => false,
-            TokenDemand::Remote => caller.is_remote,
+            TokenDemand::Remote => caller.is_remote(),
             TokenDemand::Always => true,
         };
         return if demanded { Err(Refusal::TokenRequired) } else { Ok(()) };

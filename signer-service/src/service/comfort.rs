@@ -26,9 +26,10 @@ pub(super) async fn activate(
 ) -> Result<v1::ActivateComfortSignatureResponse, Refusal> {
     let mut entry = Entry::new(caller.request_id.clone(), "ActivateComfortSignature");
     let pin = secret(request.pin.take());
+    caller.may_use_comfort()?;
     let limits = limits(&state, &request)?;
     let user = user_id(&request.user_id)?;
-    let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    let chosen = find_key(&state, &caller, selector(request.card)?, Purpose::Signature).await?;
     clinician::authorize(&state, &caller, &chosen).await?;
     let name = name(&caller, &chosen, user);
     entry.name_certificate(&chosen.certificate.certificate);
@@ -59,7 +60,7 @@ pub(super) async fn deactivate(
     request: v1::DeactivateComfortSignatureRequest,
 ) -> Result<v1::DeactivateComfortSignatureResponse, Refusal> {
     let user = user_id(&request.user_id)?;
-    let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    let chosen = find_key(&state, &caller, selector(request.card)?, Purpose::Signature).await?;
     clinician::authorize(&state, &caller, &chosen).await?;
     let session = state.comfort.close(&name(&caller, &chosen, user), OffsetDateTime::now_utc())?;
     let signed = session.signed();
@@ -82,7 +83,7 @@ pub(super) async fn get(
     let user = user_id(&request.user_id)?;
     let look = Arc::clone(&state);
     blocking(move || look.module.tidy()).await?;
-    let chosen = find_key(&state, selector(request.card)?, Purpose::Signature).await?;
+    let chosen = find_key(&state, &caller, selector(request.card)?, Purpose::Signature).await?;
     clinician::authorize(&state, &caller, &chosen).await?;
     let name = name(&caller, &chosen, user);
     let session = state.comfort.find(&name, OffsetDateTime::now_utc())?;
@@ -102,6 +103,7 @@ pub(super) async fn admit(
     if !state.config.comfort.enabled {
         return Err(Refusal::ComfortDisabled);
     }
+    caller.may_use_comfort()?;
     let name = name(caller, chosen, user_id(user_id_text)?);
     // A card that was pulled and put back since the last look.
     let look = Arc::clone(state);
@@ -178,13 +180,10 @@ async fn open(
         return Err(Refusal::UserIdReused);
     }
     let certificate = chosen.certificate.certificate.clone();
-    let turn = Arc::clone(&chosen.queue).lock_owned().await;
     let unlock = Arc::clone(state);
-    let present = caller.still_waits();
-    let unlocked = match present {
+    let unlocked = match caller.turn(&chosen.queue).await {
         Err(refusal) => Err(refusal),
-        Ok(()) => blocking(move || {
-            let mut turn = turn;
+        Ok(mut turn) => blocking(move || {
             let key_label = unlock.config.signing.key_label.as_deref();
             let choice = chosen.choice();
             let key = unlock.module.unlock(&mut turn, &choice, key_label, &pin, Purpose::Signature)?;

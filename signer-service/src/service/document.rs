@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Refusal, State, blocking, check, convert,
+    Caller, Chosen, Origin, Refusal, State, blocking, check, convert,
     evidence::{Evidence, evidence},
     once,
 };
@@ -105,13 +105,13 @@ impl Document {
     }
 
     /// Everything that can be known without the card: rules, insurance card.
-    pub(super) async fn examine(&mut self, state: &Arc<State>) -> Result<(), Refusal> {
+    pub(super) async fn examine(&mut self, state: &Arc<State>, origin: &Origin) -> Result<(), Refusal> {
         let (findings, insured) = rules(Arc::clone(&self.content)).await?;
         self.entry.patient = insured.map(|insured| state.pseudonyms.name(&insured));
         check::enforce(&findings, &state.config.rules)?;
         self.findings = check::judge(&findings, &state.config.rules);
         self.steps.done("rules");
-        let compared = compare(state, &self.check, Arc::clone(&self.content)).await?;
+        let compared = compare(state, origin, &self.check, Arc::clone(&self.content)).await?;
         self.findings.extend(check::judge(&compared, &state.config.rules));
         self.remark(match &self.check {
             InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
@@ -178,9 +178,8 @@ impl Ready {
         caller: &Caller,
         authority: Authority,
     ) -> Result<Option<Lease>, Refusal> {
-        let turn = Arc::clone(&self.chosen.queue).lock_owned().await;
+        let turn = caller.turn(&self.chosen.queue).await?;
         self.document.steps.done("wait for the card");
-        caller.still_waits()?;
         let state = Arc::clone(state);
         let (content, chosen) = (Arc::clone(&self.document.content), self.chosen.clone());
         let ocsp_response = self.evidence.response().map(<[u8]>::to_vec);
@@ -352,13 +351,14 @@ async fn profession(content: Arc<Vec<u8>>, professions: Vec<String>) -> Result<V
 
 async fn compare(
     state: &Arc<State>,
+    origin: &Origin,
     check: &InsuranceCheck,
     content: Arc<Vec<u8>>,
 ) -> Result<Vec<Finding>, Refusal> {
     let InsuranceCheck::InsuranceCard(card) = check else { return Ok(Vec::new()) };
-    let (state, reader) = (Arc::clone(state), card.reader.clone());
+    let (state, origin, reader) = (Arc::clone(state), origin.clone(), card.reader.clone());
     blocking(move || {
-        let (_, record) = state.readers.read(&reader)?;
+        let (_, record) = state.readers.read(&reader, |name| origin.sees_reader(name))?;
         let prescription = Prescription::parse(&content)?;
         Ok(prescription::compare(&prescription, &record.personal, &record.coverage)?)
     })

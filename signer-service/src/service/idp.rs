@@ -38,7 +38,7 @@ async fn attempt(
     let encryption_key = ProviderKey::read(&request.encryption_key, "encryption_key")?;
     let challenge = Challenge::read(&request.challenge, &signature_key, OffsetDateTime::now_utc())?;
     steps.done("challenge");
-    let chosen = find_key(state, selector(request.card.take())?, Purpose::NationalLogin).await?;
+    let chosen = find_key(state, &caller, selector(request.card.take())?, Purpose::NationalLogin).await?;
     let certificate = chosen.certificate.certificate.clone();
     entry.name_certificate(&certificate);
     steps.done("find key");

@@ -13,12 +13,12 @@ use crate::times::Steps;
 
 pub(super) async fn call(
     state: Arc<State>,
-    _caller: Caller,
+    caller: Caller,
     request: v1::ReadInsuranceRequest,
 ) -> Result<v1::ReadInsuranceResponse, Refusal> {
     blocking(move || {
         let mut steps = Steps::start();
-        let (reader, record) = state.readers.read(&request.reader)?;
+        let (reader, record) = state.readers.read(&request.reader, |name| caller.origin.sees_reader(name))?;
         steps.done("insurance card");
         let mut answer = answer(reader, record);
         steps.done("mapping");

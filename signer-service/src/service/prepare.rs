@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) async fn call(
     state: Arc<State>,
-    _caller: Caller,
+    caller: Caller,
     request: v1::PreparePrescriptionRequest,
 ) -> Result<v1::PreparePrescriptionResponse, Refusal> {
     let (limit, got) = (state.config.limits.prescription_bytes, request.draft.len());
@@ -21,7 +21,7 @@ pub(super) async fn call(
         return Err(Refusal::TooLarge { limit, got });
     }
     blocking(move || {
-        let (reader, record) = state.readers.read(&request.reader)?;
+        let (reader, record) = state.readers.read(&request.reader, |name| caller.origin.sees_reader(name))?;
         let card = Card {
             personal: &record.personal,
             coverage: &record.coverage,

@@ -92,6 +92,18 @@ pub enum Refusal {
     /// No token without knowing.
     #[error("the state of the card's certificate could not be asked for")]
     StatusUnknown,
+    /// A certificate that is in nobody's permissions.
+    #[error("the certificate of this client is not among the configured ones")]
+    ClientUnknown,
+    /// A call that is not among the client's.
+    #[error("{call} is not among the calls of this client")]
+    CallNotAllowed {
+        /// Which.
+        call: &'static str,
+    },
+    /// Comfort signatures over the network.
+    #[error("over the network comfort signatures need a client certificate")]
+    ComfortNeedsClient,
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -211,6 +223,11 @@ impl Refusal {
                 let chain = chain.as_str_name().trim_start_matches("CHAIN_").to_owned();
                 (FailedPrecondition, Reason::ClinicianUntrusted, vec![("chain", chain)])
             }
+            Refusal::ClientUnknown => (Code::PermissionDenied, Reason::ClientUnknown, vec![]),
+            Refusal::CallNotAllowed { call } => {
+                (Code::PermissionDenied, Reason::CallNotAllowed, vec![("call", (*call).to_owned())])
+            }
+            Refusal::ComfortNeedsClient => (FailedPrecondition, Reason::ComfortNeedsClient, vec![]),
             Refusal::StatusUnknown => (Unavailable, Reason::StatusUnknown, vec![]),
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])

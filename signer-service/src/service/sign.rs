@@ -43,8 +43,8 @@ async fn sign(
     let (card, pin) = (request.card, secret(request.pin));
     let prepared = async {
         let selector = selector(card)?;
-        document.examine(state).await?;
-        let chosen = find_key(state, selector, Purpose::Signature).await?;
+        document.examine(state, &caller.origin).await?;
+        let chosen = find_key(state, &caller, selector, Purpose::Signature).await?;
         clinician::authorize(state, &caller, &chosen).await?;
         let evidence = document.examine_signer(state, &chosen).await?;
         let comfort = comfort::admit(state, &caller, &chosen, &request.comfort_user_id).await?;

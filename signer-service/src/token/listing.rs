@@ -61,7 +61,7 @@ impl TokenView {
 
     /// A token that no module knows.
     #[cfg(test)]
-    pub(super) fn for_tests(label: &str, serial: &str) -> TokenView {
+    pub(crate) fn for_tests(label: &str, serial: &str) -> TokenView {
         TokenView {
             slot: Slot::try_from(0u64).unwrap(),
             slot_name: "reader".into(),

@@ -29,8 +29,8 @@ macro_rules! key {
 }
 
 /// Physician 1-T-1.
-const ADA_SIGNS: Key = key!("nonRepudiation", "C.HP.QES.E384", "1e", "312d542d31");
-const ADA: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "312d542d31");
+pub(crate) const ADA_SIGNS: Key = key!("nonRepudiation", "C.HP.QES.E384", "1e", "312d542d31");
+pub(crate) const ADA: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "312d542d31");
 /// Physician 2-T-2.
 const BOB: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "322d542d32");
 /// Pharmacist 1-T-1: another profession of the same person.

@@ -6,6 +6,7 @@ mod batch;
 mod clinician;
 mod comfort;
 mod grpc;
+mod network;
 mod nodes;
 mod ocsp;
 mod postgres;

@@ -53,10 +53,25 @@ impl Desk {
 
     /// The same with further lines of configuration.
     pub(crate) fn configured(keys: &[Key], further: &str) -> Desk {
+        Desk::listening(keys, "", further)
+    }
+
+    /// A service that is reached by TLS, too, with the certificates of `init` in `pki/tls`.
+    pub(crate) fn on_network(keys: &[Key], further: &str) -> Desk {
+        let tls = "[tls]\ncertificate = 'pki/tls/server.pem'\nkey = 'pki/tls/server.key'\nclient_ca = 'pki/tls/ca.pem'\n";
+        Desk::listening(keys, "tls = '127.0.0.1:0'\n", &format!("{further}{tls}"))
+    }
+
+    fn listening(keys: &[Key], listen: &str, further: &str) -> Desk {
         let mut desk = Desk { folder: tempfile::tempdir().unwrap(), service: None };
         desk.make_token(keys);
+        if !listen.is_empty() {
+            let init = ["init", "--client", "ward", "--dir"];
+            let made = desk.client_command(&init).arg(desk.path("pki")).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
         let text = format!(
-            "[listen]\nunix = \"s.sock\"\n[pkcs11]\nmodule = \"{MODULE}\"\n[insurance]\nreaders = []\n[trust]\nanchors = \
+            "[listen]\nunix = \"s.sock\"\n{listen}[pkcs11]\nmodule = \"{MODULE}\"\n[insurance]\nreaders = []\n[trust]\nanchors = \
              \"ca.pem\"\n[rules.off]\nAUTHORED_ON = \"fixtures have fixed dates\"\n{further}"
         );
         fs::write(desk.path("config.toml"), text).unwrap();

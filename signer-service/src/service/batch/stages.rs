@@ -100,7 +100,7 @@ async fn examined(state: &Arc<State>, batch: &Batch, request: v1::BatchDocument)
         if let Some(answer) = document.take_key(state, batch.keys.claim(&number.to_string())).await? {
             return Ok(Err(answer));
         }
-        document.examine(state).await?;
+        document.examine(state, &batch.caller.origin).await?;
         document.examine_signer(state, &batch.chosen).await.map(Ok)
     };
     match looked.await {

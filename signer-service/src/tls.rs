@@ -1,0 +1,141 @@
+//! Mutual TLS (RFC 8446; RFC 5246 if configured): who connects over the network shows a certificate, and its chain leads
+//! to a configured authority. Without that there is no connection.
+//!
+//! Certificates are read again when their files change or the service is told to (SIGHUP). Connections that stand keep
+//! theirs; files that cannot be used change nothing.
+
+pub mod authority;
+pub mod incoming;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use thiserror::Error;
+use tokio_rustls::rustls::{
+    self, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{VerifierBuilderError, WebPkiClientVerifier},
+    version::{TLS12, TLS13},
+};
+
+use crate::config::{Tls, TlsVersion};
+
+/// HTTP/2, as gRPC wants it (RFC 7540 clause 3.3).
+const ALPN: &[u8] = b"h2";
+
+/// Why the TLS listener cannot work with its files.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file.
+    #[error("{key}: {path}: expected {expected}, got {got}")]
+    File {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What was found.
+        got: String,
+    },
+    /// Certificate and key, or versions, do not work together.
+    #[error("tls.certificate and tls.key: {0}")]
+    Pair(#[source] rustls::Error),
+    /// The authorities.
+    #[error("tls.client_ca: {0}")]
+    Authorities(#[from] VerifierBuilderError),
+}
+
+/// The TLS side of the listener, which can be read again while it is used.
+#[derive(Debug)]
+pub struct ServerTls {
+    files: Tls,
+    current: RwLock<Arc<ServerConfig>>,
+    read_at: Mutex<Vec<Option<SystemTime>>>,
+}
+
+impl ServerTls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file and what is wrong with it.
+    pub fn load(files: &Tls) -> Result<ServerTls, TlsError> {
+        let read_at = Mutex::new(times(files));
+        let current = RwLock::new(Arc::new(server_config(files)?));
+        Ok(ServerTls { files: files.clone(), current, read_at })
+    }
+
+    /// What new connections are made with.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files again. If they cannot be used, everything stays as it was.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn reload(&self) -> Result<(), TlsError> {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = times(&self.files);
+        let fresh = Arc::new(server_config(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    /// One of the files is another one than was read.
+    pub fn is_outdated(&self) -> bool {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) != times(&self.files)
+    }
+}
+
+fn times(files: &Tls) -> Vec<Option<SystemTime>> {
+    let modified = |path: &PathBuf| fs::metadata(path).and_then(|found| found.modified()).ok();
+    [&files.certificate, &files.key, &files.client_ca].map(modified).to_vec()
+}
+
+fn server_config(files: &Tls) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let mut authorities = RootCertStore::empty();
+    for authority in certificates("tls.client_ca", &files.client_ca)? {
+        authorities.add(authority).map_err(|error| TlsError::File {
+            key: "tls.client_ca",
+            path: files.client_ca.clone(),
+            expected: "certificates of authorities",
+            got: error.to_string(),
+        })?;
+    }
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(authorities.into(), Arc::clone(&provider)).build()?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
+        key: "tls.key",
+        path: files.key.clone(),
+        expected: "a private key in PEM",
+        got: error.to_string(),
+    })?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(files.oldest))
+        .map_err(TlsError::Pair)?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(certificates("tls.certificate", &files.certificate)?, key)
+        .map_err(TlsError::Pair)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(config)
+}
+
+fn versions(oldest: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {
+    match oldest {
+        TlsVersion::Tls12 => vec![&TLS13, &TLS12],
+        TlsVersion::Tls13 => vec![&TLS13],
+    }
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let refuse = |got| TlsError::File { key, path: path.to_owned(), expected: "certificates in PEM", got };
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
+    let found: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| refuse(error.to_string()))?;
+    if found.is_empty() { Err(refuse("none".to_owned())) } else { Ok(found) }
+}
