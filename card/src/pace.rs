@@ -1,14 +1,10 @@
 //! PACE: a channel to a contactless card, opened with the number printed on it (ICAO Doc 9303 part 11 clause 4.4,
 //! BSI TR-03110; gemSpec_COS clause 14.7.2).
 //!
-//! The terminal's side of id-PACE-ECDH-GM-AES-CBC-CMAC-128 as a state machine without I/O: [`Agreement::start`] gives
-//! the first command, [`Agreement::next`] takes the answer and gives the next one, and in the end the keys for
-//! [`crate::secure_messaging`]. [`establish`] runs it over a transport.
+//! The terminal's side of id-PACE-ECDH-GM-AES-CBC-CMAC-128, -192 and -256 as a state machine without I/O:
+//! [`Agreement::start`] gives the first command, [`Agreement::next`] takes the answer and gives the next one, and in the
+//! end the keys for [`crate::secure_messaging`]. [`establish`] runs it over a transport.
 
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherDecrypt, KeyInit};
-use cmac::{Cmac, Mac};
-use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use crate::apdu::{Command, Le, Response};
@@ -16,12 +12,15 @@ use crate::status::StatusWord;
 use crate::tlv::{self, Tlv};
 use crate::transport::{Transport, TransportError};
 
+mod cipher;
 mod curve;
 
+pub use cipher::Cipher;
+pub(crate) use cipher::{BLOCK, Key};
 pub use curve::Curve;
 
-/// id-PACE-ECDH-GM-AES-CBC-CMAC-128, the value of its object identifier.
-const PROTOCOL: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02];
+/// Blocks of the longest nonce that is taken: as long as a scalar of the largest curve.
+const MOST_NONCE_BLOCKS: usize = 4;
 /// The card's key that the card access number stands for (SK.CAN).
 const CAN_KEY: u8 = 0x02;
 
@@ -60,10 +59,10 @@ impl std::fmt::Debug for Can {
 
 /// Keys for secure messaging, as PACE leaves them. Wiped from memory when dropped.
 pub struct SessionKeys {
-    /// AES-128 key for encryption.
-    pub(crate) enc: Zeroizing<[u8; 16]>,
-    /// AES-128 key for message authentication codes.
-    pub(crate) mac: Zeroizing<[u8; 16]>,
+    /// For encryption.
+    pub(crate) enc: Key,
+    /// For message authentication codes.
+    pub(crate) mac: Key,
 }
 
 impl std::fmt::Debug for SessionKeys {
@@ -75,7 +74,7 @@ impl std::fmt::Debug for SessionKeys {
 /// Why no channel was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PaceError {
-    /// The card does not offer the one protocol and a curve this crate knows (EF.CardAccess).
+    /// The card does not offer one of the protocols with a curve this crate knows (EF.CardAccess).
     #[error("the card offers no PACE with a curve this program knows")]
     NotOffered,
     /// The number is not the one printed on the card.
@@ -119,10 +118,21 @@ pub enum Next {
     Agreed(SessionKeys),
 }
 
+/// One way of PACE that a card offers: a PACEInfo of its EF.CardAccess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suite {
+    /// Protocol, and with it the length of all keys.
+    pub cipher: Cipher,
+    /// Curve.
+    pub curve: Curve,
+    /// Whether the card has to be told the curve, because it offers several.
+    pub name_curve: bool,
+}
+
 /// PACE in progress.
 pub struct Agreement {
-    curve: Curve,
-    password: Zeroizing<[u8; 16]>,
+    suite: Suite,
+    password: Key,
     secrets: [Zeroizing<Vec<u8>>; 2],
     state: State,
 }
@@ -130,7 +140,7 @@ pub struct Agreement {
 enum State {
     KeyChosen,
     NonceAsked,
-    Mapped { nonce: Zeroizing<[u8; 16]> },
+    Mapped { nonce: Zeroizing<Vec<u8>> },
     KeySent { generator: Vec<u8>, own: Vec<u8> },
     TokenSent { keys: SessionKeys, expected: [u8; 8] },
     Over,
@@ -141,14 +151,19 @@ impl Agreement {
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub fn start(can: &Can, curve: Curve) -> Result<(Agreement, Command), PaceError> {
-        let secrets = [curve.random_secret()?, curve.random_secret()?];
-        Ok(Agreement::with_secrets(can.0.as_slice(), curve, secrets))
+    pub fn start(can: &Can, suite: Suite) -> Result<(Agreement, Command), PaceError> {
+        let secrets = [suite.curve.random_secret()?, suite.curve.random_secret()?];
+        Ok(Agreement::with_secrets(can.0.as_slice(), suite, secrets))
     }
 
-    fn with_secrets(password: &[u8], curve: Curve, secrets: [Zeroizing<Vec<u8>>; 2]) -> (Agreement, Command) {
-        let agreement = Agreement { curve, password: derive(password, 3), secrets, state: State::KeyChosen };
-        let template = [tlv::encode(0x80, &PROTOCOL), tlv::encode(0x83, &[CAN_KEY])].concat();
+    fn with_secrets(password: &[u8], suite: Suite, secrets: [Zeroizing<Vec<u8>>; 2]) -> (Agreement, Command) {
+        let password = suite.cipher.derive(password, 3);
+        let agreement = Agreement { suite, password, secrets, state: State::KeyChosen };
+        let mut template =
+            [tlv::encode(0x80, &suite.cipher.protocol()), tlv::encode(0x83, &[CAN_KEY])].concat();
+        if suite.name_curve {
+            template.extend(tlv::encode(0x84, &[suite.curve.parameters()]));
+        }
         (agreement, Command::new(0x00, 0x22, 0xC1, 0xA4).data(template))
     }
 
@@ -181,28 +196,29 @@ impl Agreement {
     fn map(&mut self, answer: &Response) -> Result<Next, PaceError> {
         const STEP: &str = "encrypted nonce";
         let encrypted = object(STEP, 0x80, answer)?;
-        let mut nonce = Zeroizing::new([0; 16]);
-        let block: [u8; 16] =
-            encrypted.try_into().map_err(|_| PaceError::Malformed { step: STEP, length: encrypted.len() })?;
-        let mut block = Array::from(block);
-        Aes128::new(&Array::from(*self.password)).decrypt_block(&mut block);
-        nonce.copy_from_slice(&block);
+        let (blocks, rest) = encrypted.as_chunks::<BLOCK>();
+        if !(1..=MOST_NONCE_BLOCKS).contains(&blocks.len()) || !rest.is_empty() {
+            return Err(PaceError::Malformed { step: STEP, length: encrypted.len() });
+        }
+        let mut blocks = Zeroizing::new(blocks.to_vec());
+        self.password.decrypt([0; BLOCK], &mut blocks);
+        let nonce = Zeroizing::new(blocks.as_flattened().to_vec());
         let [secret, _] = &self.secrets;
-        let own = self.curve.multiply(None, secret).ok_or(PaceError::NoRandomness)?;
+        let own = self.suite.curve.multiply(None, secret).ok_or(PaceError::NoRandomness)?;
         self.state = State::Mapped { nonce };
         Ok(Next::Command(authenticate(true, &tlv::encode(0x81, &own))))
     }
 
     /// The card's mapping key arrived: send the key on the mapped generator.
-    fn agree(&mut self, nonce: &[u8; 16], answer: &Response) -> Result<Next, PaceError> {
+    fn agree(&mut self, nonce: &[u8], answer: &Response) -> Result<Next, PaceError> {
         const STEP: &str = "mapping";
         let point = PaceError::Point { step: STEP };
         let [map, agree] = &self.secrets;
-        let Some(shared) = self.curve.multiply(Some(object(STEP, 0x82, answer)?), map) else {
+        let Some(shared) = self.suite.curve.multiply(Some(object(STEP, 0x82, answer)?), map) else {
             return Err(point);
         };
-        let Some(generator) = self.curve.mapped_generator(nonce, &shared) else { return Err(point) };
-        let Some(own) = self.curve.multiply(Some(&generator), agree) else { return Err(point) };
+        let Some(generator) = self.suite.curve.mapped_generator(nonce, &shared) else { return Err(point) };
+        let Some(own) = self.suite.curve.multiply(Some(&generator), agree) else { return Err(point) };
         let command = authenticate(true, &tlv::encode(0x83, &own));
         self.state = State::KeySent { generator: generator.to_vec(), own: own.to_vec() };
         Ok(Next::Command(command))
@@ -216,11 +232,12 @@ impl Agreement {
         if card == own || card == generator {
             return Err(PaceError::Point { step: STEP });
         }
-        let shared = self.curve.multiply(Some(card), secret).ok_or(PaceError::Point { step: STEP })?;
-        let x = self.curve.x_coordinate(&shared);
-        let keys = SessionKeys { enc: derive(x, 1), mac: derive(x, 2) };
-        let token = token(&keys, card);
-        self.state = State::TokenSent { expected: self::token(&keys, own), keys };
+        let shared = self.suite.curve.multiply(Some(card), secret).ok_or(PaceError::Point { step: STEP })?;
+        let x = self.suite.curve.x_coordinate(&shared);
+        let cipher = self.suite.cipher;
+        let keys = SessionKeys { enc: cipher.derive(x, 1), mac: cipher.derive(x, 2) };
+        let token = token(cipher, &keys, card);
+        self.state = State::TokenSent { expected: self::token(cipher, &keys, own), keys };
         Ok(Next::Command(authenticate(false, &tlv::encode(0x85, &token))))
     }
 }
@@ -237,8 +254,8 @@ pub fn establish(transport: &mut dyn Transport, can: &Can) -> Result<SessionKeys
     if !matches!(read.status, StatusWord::OK | StatusWord::END_OF_FILE) {
         return Err(PaceError::Refused { step: "EF.CardAccess", status: read.status });
     }
-    let curve = offered_curve(&read.data).ok_or(PaceError::NotOffered)?;
-    let (mut agreement, mut command) = Agreement::start(can, curve)?;
+    let suite = offered(&read.data).ok_or(PaceError::NotOffered)?;
+    let (mut agreement, mut command) = Agreement::start(can, suite)?;
     loop {
         let answer = transport.transmit(&command)?;
         match agreement.next(&answer)? {
@@ -248,22 +265,35 @@ pub fn establish(transport: &mut dyn Transport, can: &Can) -> Result<SessionKeys
     }
 }
 
-/// The curve of the first PACE that EF.CardAccess offers and that is known here.
-fn offered_curve(card_access: &[u8]) -> Option<Curve> {
+/// The first PACE that EF.CardAccess offers and that is known here. The card is told the curve if there are several to
+/// choose from (BSI TR-03110 part 3, B.1).
+fn offered(card_access: &[u8]) -> Option<Suite> {
     let mut infos = Tlv::find(card_access, 0x31).ok()?;
+    let mut found = None;
+    let mut numbers = Vec::new();
     while let Ok((info, rest)) = Tlv::split_first(infos) {
-        let is_pace = Tlv::find(info.value, 0x06) == Ok(PROTOCOL.as_slice());
-        // Version, then the identifier of the domain parameters.
-        let numbers = Tlv::split_first(info.value).ok().and_then(|(_, rest)| Tlv::split_first(rest).ok());
-        let parameters = numbers.and_then(|(_, rest)| Tlv::find(rest, 0x02).ok());
-        if let (true, Some(&[parameters])) = (is_pace, parameters)
-            && let Some(curve) = Curve::by_parameters(parameters)
-        {
-            return Some(curve);
-        }
         infos = rest;
+        let Some((protocol, parameters)) = pace_info(info.value) else { continue };
+        if !numbers.contains(&parameters) {
+            numbers.push(parameters);
+        }
+        let suite = Cipher::of_protocol(protocol).zip(Curve::by_parameters(parameters));
+        found = found.or(suite);
     }
-    None
+    found.map(|(cipher, curve)| Suite { cipher, curve, name_curve: numbers.len() > 1 })
+}
+
+/// Protocol and domain parameters of a PACEInfo: identifier, version, number of the parameters.
+fn pace_info(info: &[u8]) -> Option<(&[u8], u8)> {
+    /// id-PACE, with what follows it for one mapping and key agreement, and one cipher.
+    const PACE: [u8; 8] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04];
+    let protocol = Tlv::find(info, 0x06).ok().filter(|protocol| protocol.starts_with(&PACE))?;
+    let (_, rest) = Tlv::split_first(info).ok()?;
+    let (_, rest) = Tlv::split_first(rest).ok()?;
+    match Tlv::find(rest, 0x02) {
+        Ok(&[parameters]) => Some((protocol, parameters)),
+        _ => None,
+    }
 }
 
 /// GENERAL AUTHENTICATE; the class byte says whether more follow.
@@ -283,26 +313,10 @@ fn object<'a>(step: &'static str, tag: u32, answer: &'a Response) -> Result<&'a 
     found.map_err(|_| PaceError::Malformed { step, length: answer.data.len() })
 }
 
-/// The key derivation function for AES-128 (clause 9.7.1.1).
-pub(crate) fn derive(secret: &[u8], counter: u8) -> Zeroizing<[u8; 16]> {
-    let hash = Zeroizing::new(<[u8; 20]>::from(
-        Sha1::new().chain_update(secret).chain_update([0, 0, 0, counter]).finalize(),
-    ));
-    let mut key = Zeroizing::new([0; 16]);
-    key.iter_mut().zip(hash.iter()).for_each(|(key, hash)| *key = *hash);
-    key
-}
-
 /// The authentication token over a public key (clause 4.4.3.4).
-fn token(keys: &SessionKeys, public_key: &[u8]) -> [u8; 8] {
-    let object = [tlv::encode(0x06, &PROTOCOL), tlv::encode(0x86, public_key)].concat();
-    let mac = <Cmac<Aes128> as KeyInit>::new(&Array::from(*keys.mac))
-        .chain_update(tlv::encode(0x7F49, &object))
-        .finalize()
-        .into_bytes();
-    let mut token = [0; 8];
-    token.iter_mut().zip(mac).for_each(|(token, mac)| *token = mac);
-    token
+fn token(cipher: Cipher, keys: &SessionKeys, public_key: &[u8]) -> [u8; 8] {
+    let object = [tlv::encode(0x06, &cipher.protocol()), tlv::encode(0x86, public_key)].concat();
+    keys.mac.authenticate(&[&tlv::encode(0x7F49, &object)])
 }
 
 #[cfg(test)]

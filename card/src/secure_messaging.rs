@@ -1,16 +1,13 @@
-//! Secure messaging with AES-128 (ICAO Doc 9303 part 11 clause 9.8, gemSpec_COS clause 13): every command and answer
+//! Secure messaging with AES (ICAO Doc 9303 part 11 clause 9.8, gemSpec_COS clause 13): every command and answer
 //! enciphered and authenticated, whatever it is.
 //!
 //! [`Channel`] is pure; [`SecureTransport`] puts it around a transport, so that whoever drives a card need not know.
 
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use cmac::{Cmac, Mac};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::apdu::{Command, Le, Response};
-use crate::pace::SessionKeys;
+use crate::pace::{BLOCK, Key, SessionKeys};
 use crate::status::StatusWord;
 use crate::tlv::{self, Tlv};
 
@@ -18,7 +15,6 @@ mod transport;
 
 pub use transport::{SecureError, SecureTransport};
 
-const BLOCK: usize = 16;
 /// Secure messaging with an authenticated header (ISO/IEC 7816-4 clause 5.4.1).
 const CLASS: u8 = 0x0C;
 /// What stands before a cryptogram: padded by ISO/IEC 9797-1 method 2.
@@ -54,15 +50,15 @@ pub enum ChannelError {
 
 /// One side's end of a channel. Each command and each answer has the next number; nothing can be left out.
 pub struct Channel {
-    enc: Aes128,
-    mac: Zeroizing<[u8; 16]>,
+    enc: Key,
+    mac: Key,
     counter: u128,
 }
 
 impl Channel {
     /// A new channel.
     pub fn new(keys: &SessionKeys) -> Channel {
-        Channel { enc: Aes128::new(&Array::from(*keys.enc)), mac: keys.mac.clone(), counter: 0 }
+        Channel { enc: keys.enc.clone(), mac: keys.mac.clone(), counter: 0 }
     }
 
     /// Secures a command. Like the drivers of the card's makers, it takes the extended form if an answer is expected.
@@ -117,49 +113,31 @@ impl Channel {
         Ok(Response { data, status: parts.status })
     }
 
-    /// The first eight bytes of the code over the counter and what is covered.
+    /// The code over the counter and what is covered.
     fn authenticate(&self, covered: &[u8]) -> [u8; 8] {
-        let mac = <Cmac<Aes128> as KeyInit>::new(&Array::from(*self.mac))
-            .chain_update(self.counter.to_be_bytes())
-            .chain_update(covered)
-            .finalize()
-            .into_bytes();
-        let mut short = [0; 8];
-        short.iter_mut().zip(mac).for_each(|(short, mac)| *short = mac);
-        short
+        self.mac.authenticate(&[&self.counter.to_be_bytes(), covered])
     }
 
     /// The initialisation vector is the encrypted counter.
-    fn vector(&self) -> Array<u8, aes::cipher::consts::U16> {
-        let mut vector = Array::from(self.counter.to_be_bytes());
+    fn vector(&self) -> [u8; BLOCK] {
+        let mut vector = self.counter.to_be_bytes();
         self.enc.encrypt_block(&mut vector);
         vector
     }
 
-    /// CBC over the padded data.
     fn encrypt(&self, data: &[u8]) -> Vec<u8> {
-        let mut chain = self.vector();
-        let mut cryptogram = Vec::new();
         let padded = Zeroizing::new(pad(data));
-        for block in padded.chunks_exact(BLOCK) {
-            chain.iter_mut().zip(block).for_each(|(chain, plain)| *chain ^= plain);
-            self.enc.encrypt_block(&mut chain);
-            cryptogram.extend_from_slice(&chain);
-        }
-        cryptogram
+        let mut blocks = padded.as_chunks::<BLOCK>().0.to_vec();
+        self.enc.encrypt(self.vector(), &mut blocks);
+        blocks.into_flattened()
     }
 
     /// `None` if there are no whole blocks or no padding.
     fn decrypt(&self, cryptogram: &[u8]) -> Option<Vec<u8>> {
-        let mut chain = self.vector();
-        let mut plain = Vec::with_capacity(cryptogram.len());
-        for block in cryptogram.chunks(BLOCK) {
-            let enciphered = Array::try_from(block).ok()?;
-            let mut open = enciphered;
-            self.enc.decrypt_block(&mut open);
-            plain.extend(open.iter().zip(chain).map(|(open, chain)| open ^ chain));
-            chain = enciphered;
-        }
+        let (blocks, rest) = cryptogram.as_chunks::<BLOCK>();
+        let mut blocks = rest.is_empty().then(|| blocks.to_vec())?;
+        self.enc.decrypt(self.vector(), &mut blocks);
+        let mut plain = blocks.into_flattened();
         let end = plain.iter().rposition(|&byte| byte != 0)?;
         (plain.get(end) == Some(&0x80)).then(|| plain.truncate(end))?;
         Some(plain)

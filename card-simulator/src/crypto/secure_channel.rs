@@ -1,15 +1,11 @@
 //! The card's end of secure messaging (gemSpec_COS chapter 13, ISO/IEC 7816-4 chapter 10): opens commands, seals
 //! answers.
 
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::pace::{SessionKeys, short_mac};
+use super::session_keys::{Block, SessionKeys, padded};
 use crate::tlv::{self, DataObject};
-
-const BLOCK: usize = 16;
 
 /// A secure channel.
 pub(crate) struct SecureChannel {
@@ -55,7 +51,7 @@ impl SecureChannel {
         if !covered.is_empty() {
             message.extend(padded(covered));
         }
-        if !bool::from(short_mac(&self.keys.mac, &message).ct_eq(mac)) {
+        if !bool::from(self.keys.mac.mac(&message).ct_eq(mac)) {
             return Err(Broken::Wrong);
         }
         self.contents(others)
@@ -77,7 +73,9 @@ impl SecureChannel {
             None => Zeroizing::default(),
             Some(plain) if !enciphered => Zeroizing::new(plain.value.to_vec()),
             Some(cryptogram) => match cryptogram.value {
-                [0x01, cryptogram @ ..] => self.decipher(cryptogram).ok_or(Broken::Wrong)?,
+                [0x01, cryptogram @ ..] => {
+                    self.keys.enc.decipher(self.vector(), cryptogram).ok_or(Broken::Wrong)?
+                }
                 _ => return Err(Broken::Wrong),
             },
         };
@@ -92,48 +90,20 @@ impl SecureChannel {
             (data, false) => tlv::encode(0x81, data),
             (data, true) => {
                 let mut value = vec![0x01];
-                value.extend(self.encipher(data));
+                value.extend(self.keys.enc.encipher(self.vector(), data));
                 tlv::encode(0x87, &value)
             }
         };
         body.extend(tlv::encode(0x99, &status));
         let mut message = self.counter.to_be_bytes().to_vec();
         message.extend(padded(&body));
-        body.extend(tlv::encode(0x8E, &short_mac(&self.keys.mac, &message)));
+        body.extend(tlv::encode(0x8E, &self.keys.mac.mac(&message)));
         body
     }
 
-    fn start(&self) -> (Aes128, Array<u8, aes::cipher::consts::U16>) {
-        let cipher = Aes128::new(&Array::from(*self.keys.enc));
-        let mut vector = Array::from(self.counter.to_be_bytes());
-        cipher.encrypt_block(&mut vector);
-        (cipher, vector)
-    }
-
-    fn encipher(&self, data: &[u8]) -> Vec<u8> {
-        let (cipher, mut chain) = self.start();
-        let mut out = padded(data);
-        for block in out.chunks_exact_mut(BLOCK) {
-            block.iter_mut().zip(&mut chain).for_each(|(byte, chain)| *chain ^= *byte);
-            cipher.encrypt_block(&mut chain);
-            block.copy_from_slice(&chain);
-        }
-        out
-    }
-
-    fn decipher(&self, cryptogram: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (cipher, mut chain) = self.start();
-        let mut plain = Zeroizing::new(Vec::with_capacity(cryptogram.len()));
-        for block in cryptogram.chunks(BLOCK) {
-            let current = Array::try_from(block).ok()?;
-            let mut open = current;
-            cipher.decrypt_block(&mut open);
-            plain.extend(open.iter().zip(&chain).map(|(byte, chain)| byte ^ chain));
-            chain = current;
-        }
-        let end = plain.iter().rposition(|&byte| byte != 0).filter(|&end| plain.get(end) == Some(&0x80))?;
-        plain.truncate(end);
-        Some(plain)
+    /// The initialisation vector is the enciphered counter.
+    fn vector(&self) -> Block {
+        self.keys.enc.encipher_block(self.counter.to_be_bytes())
     }
 }
 
@@ -143,15 +113,9 @@ impl std::fmt::Debug for SecureChannel {
     }
 }
 
-fn padded(bytes: &[u8]) -> Vec<u8> {
-    let mut out = bytes.to_vec();
-    out.push(0x80);
-    out.resize(out.len().next_multiple_of(BLOCK), 0);
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::session_keys::AesKey;
     use super::*;
 
     #[derive(serde::Deserialize)]
@@ -167,7 +131,7 @@ mod tests {
     }
 
     fn channel(number: u64) -> SecureChannel {
-        let key = |text: String| Zeroizing::new(hex::decode(text).unwrap().try_into().unwrap());
+        let key = |text: String| AesKey::short(hex::decode(text).unwrap().try_into().unwrap());
         let Vectors { enc, mac, .. } = vectors();
         let mut channel = SecureChannel::new(SessionKeys { enc: key(enc), mac: key(mac) });
         channel.counter = u128::from(number) - 1;

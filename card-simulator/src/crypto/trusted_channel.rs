@@ -3,7 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::pace::{Random, Refusal, SessionKeys};
+use super::pace::{Random, Refusal};
+use super::session_keys::{KeyLength, SessionKeys};
 use super::{CryptoError, PrivateKey};
 
 /// The protocol between its two commands.
@@ -36,7 +37,7 @@ impl TrustedChannel {
         };
         let mut secret = shared(own, ephemeral)?;
         secret.extend_from_slice(&shared(&self.ephemeral, &self.other)?);
-        Ok(SessionKeys::derive(&secret))
+        Ok(SessionKeys::derive(KeyLength::Bits128, &secret))
     }
 }
 
@@ -70,7 +71,10 @@ mod tests {
         assert_eq!(hex::encode_upper(point), v.card_ephemeral_point);
         let keys = protocol.finish(&own, &bytes(&v.other_ephemeral_point));
         let keys = keys.unwrap_or_else(|_| panic!("no keys"));
-        assert_eq!((hex::encode_upper(*keys.enc), hex::encode_upper(*keys.mac)), (v.enc, v.mac));
+        assert_eq!(
+            (hex::encode_upper(keys.enc.value()), hex::encode_upper(keys.mac.value())),
+            (v.enc, v.mac)
+        );
         let off_curve = [&[4u8][..], &[0x11; 64]].concat();
         assert_eq!(protocol.finish(&own, &off_curve).err(), Some(Refusal::Data));
     }

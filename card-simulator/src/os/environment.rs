@@ -3,7 +3,8 @@
 use super::apdu::Command;
 use super::channel::{Agreement, Protocol};
 use super::{Card, Outcome, Sw};
-use crate::crypto::{PACE_PROTOCOL, Pace};
+use crate::crypto::{Pace, PaceOffer};
+use crate::image::Body;
 use crate::layout::{Algorithm, Key, KeyKind};
 use crate::tlv;
 
@@ -22,6 +23,10 @@ const CONFIDENTIALITY: u8 = 0xB8;
 /// A secret of PACE.
 const PACE_PASSWORD: u16 = 0x83;
 const KEY_REFERENCE: u16 = 0x84;
+/// The number of a curve for PACE.
+const DOMAIN_PARAMETERS: u16 = 0x84;
+/// EF.CardAccess in the master file.
+const CARD_ACCESS: u16 = 0x011C;
 const ALGORITHM: u16 = 0x80;
 
 impl Card {
@@ -60,23 +65,46 @@ impl Card {
         Ok(Sw::OK.into())
     }
 
-    /// Chooses the password for PACE: protocol and key reference (gemSpec_COS 14.9.9.4).
+    /// Chooses the password for PACE: protocol, key reference and, where the card offers several, the curve (gemSpec_COS
+    /// 14.9.9.4).
     fn choose_pace(&mut self, command: &Command<'_>) -> Outcome {
         if command.p2 != AUTHENTICATION {
             return Err(Sw::WRONG_PARAMETERS);
         }
         let objects = tlv::parse(command.data).ok_or(Sw::WRONG_DATA)?;
         let Some(&[reference]) = tlv::find(&objects, PACE_PASSWORD) else { return Err(Sw::WRONG_DATA) };
-        if tlv::find(&objects, ALGORITHM) != Some(&PACE_PROTOCOL) {
+        let protocol = tlv::find(&objects, ALGORITHM).ok_or(Sw::WRONG_DATA)?;
+        let mut offers = self.pace_offers();
+        offers.retain(|offer| offer.protocol == protocol);
+        if offers.is_empty() {
             return Err(Sw::WRONG_DATA);
+        }
+        match tlv::find(&objects, DOMAIN_PARAMETERS) {
+            Some(&[number]) => offers.retain(|offer| offer.parameters == number),
+            Some(_) => return Err(Sw::WRONG_DATA),
+            None => {}
         }
         let layout = self.layout;
         let folder = self.channel(command.channel())?.folder.id;
         let key = layout.key(folder, reference).filter(|key| key.kind == KeyKind::Pace);
         let key = key.ok_or(Sw::REFERENCE_NOT_FOUND)?;
-        let protocol = Protocol::Pace(Pace::new(self.image.can().as_bytes()));
-        self.channel_mut(command.channel())?.agreement = Some(Agreement { key, protocol });
+        let pace = match offers.as_slice() {
+            [] => return Err(Sw::REFERENCE_NOT_FOUND),
+            [offer] => Pace::new(self.image.can().as_bytes(), offer).ok_or(Sw::REFERENCE_NOT_FOUND)?,
+            [..] => return Err(Sw::WRONG_DATA),
+        };
+        let agreement = Agreement { key, protocol: Protocol::Pace(pace) };
+        self.channel_mut(command.channel())?.agreement = Some(agreement);
         Ok(Sw::OK.into())
+    }
+
+    /// What EF.CardAccess announces is what the card can do.
+    fn pace_offers(&self) -> Vec<PaceOffer> {
+        let file = self.layout.files.iter().find(|file| file.folder == 0 && file.fid == CARD_ACCESS);
+        match file.map(|file| self.image.body(file)) {
+            Some(Body::Bytes(card_access)) => PaceOffer::of(card_access),
+            _ => Vec::new(),
+        }
     }
 
     fn set_key(&mut self, command: &Command<'_>) -> Outcome {

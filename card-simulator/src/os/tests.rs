@@ -71,7 +71,7 @@ fn command() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
         Just(vec![0x06, 0x84, 0x01, 0x84, 0x80, 0x01, 0x00]),
         Just(vec![0x00]),
         Just(vec![0x02, 0x7C, 0x00, 0x00]),
-        Just([&[0x0F, 0x80, 0x0A][..], &crate::crypto::PACE_PROTOCOL, &[0x83, 0x01, 0x02]].concat()),
+        Just(hex_literal::hex!("0F 80 0A 04007F00070202040202 83 01 02").to_vec()),
         Just(vec![0x0C, 0x99, 0x02, 0x90, 0x00, 0x8E, 0x08, 1, 2, 3, 4, 5, 6, 7, 8]),
         proptest::collection::vec(any::<u8>(), 0..80),
     ];

@@ -1,12 +1,12 @@
 //! The curves of PACE, with points and secrets as bytes (ICAO Doc 9303 part 11 clause 9.5.1).
 
 use bp256::BrainpoolP256r1;
-use elliptic_curve::ff::PrimeField;
+use bp384::BrainpoolP384r1;
 use elliptic_curve::group::Group;
 use elliptic_curve::sec1::{FromSec1Point, ModulusSize, ToSec1Point};
 use elliptic_curve::{
-    AffinePoint, CurveArithmetic, FieldBytes, FieldBytesSize, Generate, NonZeroScalar, ProjectivePoint,
-    PublicKey, Scalar, SecretKey,
+    AffinePoint, CurveArithmetic, FieldBytesSize, Generate, NonZeroScalar, ProjectivePoint, PublicKey,
+    Scalar, SecretKey,
 };
 use p256::NistP256;
 use p384::NistP384;
@@ -23,6 +23,8 @@ pub enum Curve {
     BrainpoolP256r1,
     /// NIST P-384, domain parameters 15.
     P384,
+    /// brainpoolP384r1, domain parameters 16.
+    BrainpoolP384r1,
 }
 
 impl Curve {
@@ -32,7 +34,18 @@ impl Curve {
             12 => Some(Curve::P256),
             13 => Some(Curve::BrainpoolP256r1),
             15 => Some(Curve::P384),
+            16 => Some(Curve::BrainpoolP384r1),
             _ => None,
+        }
+    }
+
+    /// The number of its domain parameters.
+    pub(super) fn parameters(self) -> u8 {
+        match self {
+            Curve::P256 => 12,
+            Curve::BrainpoolP256r1 => 13,
+            Curve::P384 => 15,
+            Curve::BrainpoolP384r1 => 16,
         }
     }
 
@@ -42,6 +55,7 @@ impl Curve {
             Curve::P256 => random::<NistP256>(),
             Curve::BrainpoolP256r1 => random::<BrainpoolP256r1>(),
             Curve::P384 => random::<NistP384>(),
+            Curve::BrainpoolP384r1 => random::<BrainpoolP384r1>(),
         };
         secret.ok_or(PaceError::NoRandomness)
     }
@@ -53,15 +67,17 @@ impl Curve {
             Curve::P256 => multiply::<NistP256>(point, number),
             Curve::BrainpoolP256r1 => multiply::<BrainpoolP256r1>(point, number),
             Curve::P384 => multiply::<NistP384>(point, number),
+            Curve::BrainpoolP384r1 => multiply::<BrainpoolP384r1>(point, number),
         }
     }
 
     /// The generic mapping: nonce times generator, plus the shared point. `None` if that is no point to use.
-    pub(super) fn mapped_generator(self, nonce: &[u8; 16], shared: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn mapped_generator(self, nonce: &[u8], shared: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match self {
             Curve::P256 => mapped::<NistP256>(nonce, shared),
             Curve::BrainpoolP256r1 => mapped::<BrainpoolP256r1>(nonce, shared),
             Curve::P384 => mapped::<NistP384>(nonce, shared),
+            Curve::BrainpoolP384r1 => mapped::<BrainpoolP384r1>(nonce, shared),
         }
     }
 
@@ -69,7 +85,7 @@ impl Curve {
     pub(super) fn x_coordinate(self, point: &[u8]) -> &[u8] {
         let width = match self {
             Curve::P256 | Curve::BrainpoolP256r1 => 32,
-            Curve::P384 => 48,
+            Curve::P384 | Curve::BrainpoolP384r1 => 48,
         };
         point.get(1..1 + width).unwrap_or_default()
     }
@@ -94,15 +110,17 @@ where
     encode::<C>(point * *number)
 }
 
-fn mapped<C>(nonce: &[u8; 16], shared: &[u8]) -> Option<Zeroizing<Vec<u8>>>
+fn mapped<C>(nonce: &[u8], shared: &[u8]) -> Option<Zeroizing<Vec<u8>>>
 where
     C: CurveArithmetic,
     AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
     FieldBytesSize<C>: ModulusSize,
 {
-    let mut number = FieldBytes::<C>::default();
-    number.iter_mut().rev().zip(nonce.iter().rev()).for_each(|(number, nonce)| *number = *nonce);
-    let number = Option::<Scalar<C>>::from(Scalar::<C>::from_repr(number))?;
+    // The nonce may be longer than the order of the curve: it is a number modulo that.
+    let base = Scalar::<C>::from(256);
+    let number = nonce
+        .iter()
+        .fold(Scalar::<C>::from(0), |number, byte| number * base + Scalar::<C>::from(u64::from(*byte)));
     encode::<C>(ProjectivePoint::<C>::generator() * number + parse::<C>(shared)?)
 }
 

@@ -19,7 +19,7 @@ fn vectors() -> Vectors {
 }
 
 fn keys(vectors: &Vectors) -> SessionKeys {
-    let key = |text: &str| Zeroizing::new(<[u8; 16]>::try_from(bytes(text)).unwrap());
+    let key = |text: &str| Key::Aes128(Zeroizing::new(<[u8; 16]>::try_from(bytes(text)).unwrap()));
     SessionKeys { enc: key(&vectors.enc), mac: key(&vectors.mac) }
 }
 
