@@ -19,7 +19,7 @@ pub use pin_pad::{PinEntry, PinPad};
 pub use readers::{CardPresence, ReaderState, Readers};
 pub use socket::SocketTransport;
 pub use traced::{Traced, Traffic};
-pub use transcript::{Recorded, Replayed, Transcript, TranscriptError};
+pub use transcript::{Recorded, Recording, Replay, Replayed, TranscriptError};
 pub use whole::WholeAnswers;
 
 /// A connection to one card in one reader.
@@ -198,12 +198,16 @@ pub enum TransportError {
     /// The socket failed.
     #[error("card socket: {0}")]
     Io(#[from] std::io::Error),
+    /// A recording cannot be made or played back.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptError),
     /// PC/SC failed in a way that has no name here.
     #[error("PC/SC: {0}")]
     Pcsc(::pcsc::Error),
 }
 
-/// Where to look for readers: `pcsc:`, `pcsc:<part of the reader's name>`, `socket:/path`, `socket:host:port`.
+/// Where to look for readers: `pcsc:`, `pcsc:<part of the reader's name>`, `socket:/path`, `socket:host:port`,
+/// `replay:/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReaderSpec {
     /// The readers of the PC/SC service.
@@ -213,6 +217,8 @@ pub enum ReaderSpec {
     },
     /// One simulated card behind a socket (`docs/card-socket.md`).
     Socket(SocketAddress),
+    /// The readers of a recording, without their cards.
+    Replay(std::path::PathBuf),
 }
 
 /// Address of a card socket.
@@ -226,7 +232,9 @@ pub enum SocketAddress {
 
 /// A text that names no reader.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{text}\" is no reader: expected pcsc:, pcsc:<part of its name>, socket:/path or socket:host:port")]
+#[error(
+    "\"{text}\" is no reader: expected pcsc:, pcsc:<part of its name>, socket:/path, socket:host:port or replay:/path"
+)]
 pub struct ReaderSpecError {
     /// The text given.
     pub text: String,
@@ -240,6 +248,7 @@ impl FromStr for ReaderSpec {
         match text.split_once(':') {
             Some(("pcsc", "")) => Ok(ReaderSpec::Pcsc { filter: None }),
             Some(("pcsc", filter)) => Ok(ReaderSpec::Pcsc { filter: Some(filter.to_owned()) }),
+            Some(("replay", path)) if !path.is_empty() => Ok(ReaderSpec::Replay(path.into())),
             Some(("socket", address)) => address.parse().map(ReaderSpec::Socket).map_err(|()| error()),
             _ => Err(error()),
         }
@@ -264,6 +273,7 @@ impl fmt::Display for ReaderSpec {
         match self {
             ReaderSpec::Pcsc { filter } => write!(f, "pcsc:{}", filter.as_deref().unwrap_or_default()),
             ReaderSpec::Socket(address) => write!(f, "socket:{address}"),
+            ReaderSpec::Replay(path) => write!(f, "replay:{}", path.display()),
         }
     }
 }
@@ -290,6 +300,7 @@ mod tests {
             ("socket:./hba:1", ReaderSpec::Socket(SocketAddress::Unix("./hba:1".into()))),
             ("socket:127.0.0.1:7816", ReaderSpec::Socket(SocketAddress::Tcp("127.0.0.1:7816".into()))),
             ("socket:[::1]:7816", ReaderSpec::Socket(SocketAddress::Tcp("[::1]:7816".into()))),
+            ("replay:cards.txt", ReaderSpec::Replay("cards.txt".into())),
         ];
         for (text, spec) in cases {
             assert_eq!(text.parse::<ReaderSpec>().as_ref(), Ok(&spec));
@@ -303,6 +314,7 @@ mod tests {
             "",
             "pcsc",
             "socket:",
+            "replay:",
             "socket:7816",
             "socket::7816",
             "socket:host:",

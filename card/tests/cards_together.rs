@@ -6,11 +6,13 @@ use card::apdu::{Command, Response};
 use card::card_to_card::{RoleError, enter_pin, prove_role};
 use card::cv_certificate::Rights;
 use card::egk::{
-    ProtectedError, ProtectedFile, ProtectedRecords, read, read_protected, read_protected_records,
+    EgkError, ProtectedError, ProtectedFile, ProtectedRecords, read, read_protected, read_protected_records,
 };
+use card::pace::PaceError;
 use card::pin::{Pin, PinStatus};
-use card::transport::{Recorded, Replayed, Transport, TransportError};
-use card_simulator::{Card, CardImage, NewCard, Profession, ProfileName, RsaKeyPool};
+use card::secure_messaging::{SecureError, SecureTransport};
+use card::transport::{Recording, Replayed, Transport, TransportError};
+use card_simulator::{Card, CardImage, Interface, NewCard, Profession, ProfileName, RsaKeyPool};
 use tempfile::TempDir;
 
 /// A simulated card without a wire.
@@ -250,15 +252,50 @@ fn an_institutions_card_opens_an_older_insurance_card() {
 #[test]
 fn a_recorded_session_is_followed_again_without_the_card() {
     let Pair { egk, _directory, .. } = pair();
-    let (mut egk, transcript) = Recorded::new(egk);
+    let recording = Recording::default();
+    let mut egk = recording.around("reader", egk).unwrap();
     let files = read(&mut egk).unwrap();
-    let text = transcript.text();
+    let text = recording.text();
     assert!(!text.contains(&hex::encode_upper(&files.pd[4..])), "{text}");
     let mut replayed = Replayed::parse(&text).unwrap();
     let again = read(&mut replayed).unwrap();
     assert!(replayed.is_finished());
     assert_eq!((again.pd.len(), again.vd.len()), (files.pd.len(), files.vd.len()));
     assert_ne!(again, files, "personal data are not in the recording");
+}
+
+#[test]
+fn a_card_by_radio_is_read_whatever_curve_and_key_length_it_offers() {
+    let directory = TempDir::new().unwrap();
+    for curve in ["0C", "0D", "0F", "10"] {
+        for cipher in ["02", "03", "04"] {
+            let card_access = format!("31143012060A04007F000702020402{cipher}0201020201{curve}");
+            let new =
+                NewCard::new(ProfileName::EgkG21).file("EF.CardAccess", hex::decode(card_access).unwrap());
+            let image = directory.path().join(format!("{curve}-{cipher}"));
+            new.authority(directory.path().join("ca")).create(&image).unwrap();
+            let mut card = Card::new(CardImage::open(&image).unwrap()).over(Interface::Contactless);
+            let atr = card.power_on();
+            let radio = Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 };
+            let mut egk = SecureTransport::new(radio, "123123".parse().unwrap());
+            let files = read(&mut egk).unwrap();
+            assert!(files.pd.len() > 100, "curve {curve}, cipher {cipher}");
+        }
+    }
+}
+
+#[test]
+fn a_curve_that_is_not_known_is_told_as_such() {
+    let directory = TempDir::new().unwrap();
+    let unknown = hex::decode("31143012060A04007F00070202040202020102020111").unwrap();
+    let new = NewCard::new(ProfileName::EgkG21).file("EF.CardAccess", unknown);
+    new.create(directory.path()).unwrap();
+    let mut card = Card::new(CardImage::open(directory.path()).unwrap()).over(Interface::Contactless);
+    let atr = card.power_on();
+    let radio = Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 };
+    let mut egk = SecureTransport::new(radio, "123123".parse().unwrap());
+    let Err(EgkError::Transport(TransportError::Secure(error))) = read(&mut egk) else { panic!("read") };
+    assert!(matches!(*error, SecureError::Pace(PaceError::NotOffered)), "{error}");
 }
 
 #[test]

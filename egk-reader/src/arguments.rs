@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use card::pace::Can;
-use card::transport::{ReaderSpec, ReaderSpecError};
+use card::transport::{ReaderSpec, ReaderSpecError, Recording};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egk_reader::emergency::Reason;
 
@@ -58,8 +58,8 @@ pub(crate) enum Subcommands {
 /// Which cards are meant, and how they are reached.
 #[derive(Args)]
 pub(crate) struct Source {
-    /// pcsc:, pcsc:<part of the name>, socket:<address>, or a part of a PC/SC reader's name. Without it, all PC/SC
-    /// readers
+    /// pcsc:, pcsc:<part of the name>, socket:<address>, replay:<file>, or a part of a PC/SC reader's name. Without it,
+    /// all PC/SC readers
     #[arg(long, value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
     pub(crate) reader: ReaderSpec,
     /// The number printed on the card (six digits), for a card that is read by radio
@@ -68,6 +68,10 @@ pub(crate) struct Source {
     /// Say on standard error how far it is after each command; else only when it takes longer than two seconds
     #[arg(long)]
     pub(crate) progress: bool,
+    /// Record what is said to cards in this file, without PINs, names and contents, so that a failing card can be played
+    /// back (--reader replay:FILE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_card: Option<Recording>,
 }
 
 #[derive(Args)]
@@ -193,7 +197,7 @@ pub(crate) struct Emergency {
 
 /// A plain text is part of a PC/SC reader's name.
 fn reader_spec(text: &str) -> Result<ReaderSpec, ReaderSpecError> {
-    let named = ["pcsc:", "socket:"].iter().any(|scheme| text.starts_with(scheme));
+    let named = ["pcsc:", "socket:", "replay:"].iter().any(|scheme| text.starts_with(scheme));
     if named { text.parse() } else { Ok(ReaderSpec::Pcsc { filter: Some(text.to_owned()) }) }
 }
 

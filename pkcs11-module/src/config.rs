@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) log_file: Option<PathBuf>,
     /// Where calls and card commands are traced, whatever is logged.
     pub(crate) trace_file: Option<PathBuf>,
+    /// Where what is said to cards is recorded, without what must not be told. Each process has a file of its own.
+    pub(crate) record_file: Option<PathBuf>,
     /// Where all this comes from, and words nobody understood.
     pub(crate) origin: Origin,
 }
@@ -191,6 +193,7 @@ impl Config {
             log_level: settings.log_level,
             log_file: settings.log_file,
             trace_file: settings.trace_file,
+            record_file: settings.record_file,
             origin,
         })
     }

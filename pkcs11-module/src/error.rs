@@ -232,6 +232,7 @@ fn transport_rv(error: &TransportError) -> CK_RV {
         | TransportError::Apdu(_)
         | TransportError::Secure(_)
         | TransportError::Io(_)
+        | TransportError::Transcript(_)
         | TransportError::Pcsc(_) => CKR_DEVICE_ERROR,
     }
 }

@@ -1,7 +1,7 @@
 //! The cards in the readers of the module's configuration.
 
 use card::hpc::{CardError, Hpc, OpenError};
-use card::transport::{CardPresence, ReaderState, Readers};
+use card::transport::{CardPresence, ReaderState, Readers, Recording};
 
 use crate::Common;
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ pub(crate) fn all(common: &Common) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
     let mut fault = None;
     for state in states.into_iter().filter(|state| state.card == CardPresence::Present) {
-        match open(&mut readers, &state.name) {
+        match open(&mut readers, &state.name, common.record_card.as_ref()) {
             Ok(card) if common.card.as_deref().is_none_or(|digits| card.iccsn().ends_with(digits)) => {
                 found.push(Found { reader: state.name, card });
             }
@@ -70,6 +70,10 @@ pub(crate) fn ask_pins(card: &mut Hpc) -> Result<(), CardError> {
     Ok(())
 }
 
-fn open(readers: &mut Readers, name: &str) -> Result<Hpc, Failure> {
-    Ok(Hpc::open(readers.connect(name)?)?)
+fn open(readers: &mut Readers, name: &str, recording: Option<&Recording>) -> Result<Hpc, Failure> {
+    let card = readers.connect(name)?;
+    Ok(match recording {
+        Some(recording) => Hpc::open(Box::new(recording.around(name, card)?))?,
+        None => Hpc::open(card)?,
+    })
 }

@@ -73,6 +73,11 @@ pub(crate) enum Failure {
     /// A call of the module failed.
     #[error("{0}")]
     Call(#[from] cryptoki::error::Error),
+    /// What goes through the module is recorded by the module.
+    #[error(
+        "this command talks to cards through the module: set HPC_PKCS11_RECORD_FILE instead of --record-card"
+    )]
+    RecordedElsewhere,
     /// There is nothing to try.
     #[error("no key of this card can be tried: {0}")]
     NoKey(String),
@@ -95,7 +100,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Output(_) => 1,
-            Failure::NoSecret { .. } => 2,
+            Failure::NoSecret { .. } | Failure::RecordedElsewhere => 2,
             Failure::NoReader | Failure::NoCard | Failure::NoSuchPin => 3,
             Failure::Open(OpenError::Transport(error)) | Failure::Transport(error) => transport_code(error),
             Failure::Ambiguous(_) => 4,

@@ -18,6 +18,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use card::transport::Recording;
 use clap::{Args, Parser, Subcommand};
 
 use failure::Failure;
@@ -61,6 +62,10 @@ struct Common {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Record what is said to cards in this file, without PINs, names and contents, so that a failing card can be played
+    /// back. Commands that go through the module are recorded by the module's own setting: HPC_PKCS11_RECORD_FILE
+    #[arg(long, global = true, value_name = "FILE")]
+    record_card: Option<Recording>,
 }
 
 #[derive(Subcommand)]
@@ -112,6 +117,9 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             pins::replace(activate, Old::TransportPin, common, out)
         }
         Command::Pin(PinCommand::Unblock(unblock)) => pins::unblock(unblock, common, out),
+        Command::TestSign(_) | Command::Report if common.record_card.is_some() => {
+            Err(Failure::RecordedElsewhere)
+        }
         Command::TestSign(test) => trial::run(test, common, out),
         Command::Report => report::print(out, common),
     }

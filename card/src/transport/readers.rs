@@ -1,9 +1,11 @@
 //! The readers of a configuration: which there are, which hold a card, and a connection to one of them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::pcsc::{PcscTransport, Service};
 use super::socket::{Line, SocketTransport};
+use super::transcript::Replay;
 use super::{ReaderSpec, SocketAddress, Traced, Transport, TransportError};
 
 /// How long a card may take for one command before it counts as mute.
@@ -42,6 +44,7 @@ pub enum CardPresence {
 enum Source {
     Pcsc { filter: String, service: Service },
     Socket(SocketReader),
+    Replay(ReplayReaders),
 }
 
 /// A card socket is a reader that always exists, even while nobody listens there.
@@ -51,6 +54,13 @@ struct SocketReader {
     line: Option<Line>,
     /// Connections made so far: a simulator that was restarted counts insertions from the start again.
     connections: u32,
+}
+
+/// The readers of a recording, read when they are first asked for.
+#[derive(Debug)]
+struct ReplayReaders {
+    path: PathBuf,
+    replay: Option<Replay>,
 }
 
 impl Readers {
@@ -63,6 +73,7 @@ impl Readers {
             ReaderSpec::Socket(address) => {
                 Source::Socket(SocketReader { address: address.clone(), line: None, connections: 0 })
             }
+            ReaderSpec::Replay(path) => Source::Replay(ReplayReaders { path: path.clone(), replay: None }),
         };
         Readers { sources: specs.iter().map(source).collect(), card_timeout: CARD_TIMEOUT }
     }
@@ -77,7 +88,8 @@ impl Readers {
     /// All readers with their state, in the order of the configuration. No card is talked to.
     ///
     /// # Errors
-    /// The PC/SC service failed ([`TransportError::NoService`]) and there is no other reader to report.
+    /// The PC/SC service failed ([`TransportError::NoService`]), or a recording cannot be read
+    /// ([`TransportError::Transcript`]), and there is no other reader to report.
     pub fn list(&mut self) -> Result<Vec<ReaderState>, TransportError> {
         let mut states: Vec<ReaderState> = Vec::new();
         let mut failure = None;
@@ -88,12 +100,16 @@ impl Readers {
                     Ok(found) => states.extend(found),
                     Err(error) => failure = Some(error),
                 },
+                Source::Replay(readers) => match readers.list() {
+                    Ok(found) => states.extend(found),
+                    Err(error) => failure = Some(error),
+                },
             }
         }
         match failure {
             Some(error) if states.is_empty() => Err(error),
             Some(error) => {
-                tracing::debug!(%error, "PC/SC readers left out");
+                tracing::debug!(%error, "readers left out");
                 Ok(states)
             }
             None => Ok(states),
@@ -118,6 +134,11 @@ impl Readers {
                 Source::Pcsc { filter, .. } if !name.contains(filter.as_str()) => {}
                 Source::Pcsc { .. } => match PcscTransport::connect(name) {
                     Ok(transport) => return Ok(Box::new(Traced::new(transport))),
+                    Err(TransportError::UnknownReader { .. }) => {}
+                    Err(error) => failure = error,
+                },
+                Source::Replay(readers) => match readers.connect(name) {
+                    Ok(transport) => return Ok(transport),
                     Err(TransportError::UnknownReader { .. }) => {}
                     Err(error) => failure = error,
                 },
@@ -155,5 +176,37 @@ impl SocketReader {
         let line = self.line.insert(Line::open(&self.address, STATUS_TIME)?);
         self.connections = self.connections.wrapping_add(1);
         line.status()
+    }
+}
+
+impl ReplayReaders {
+    /// As many as the recording has, each with its card.
+    fn list(&mut self) -> Result<Vec<ReaderState>, TransportError> {
+        let readers = self.replay()?.readers();
+        let state =
+            |reader| ReaderState { name: self.name(reader), card: CardPresence::Present, insertions: 1 };
+        Ok((0..readers).map(state).collect())
+    }
+
+    /// The next connection of the recording; none left is a card that was taken out.
+    fn connect(&mut self, name: &str) -> Result<Box<dyn Transport>, TransportError> {
+        let readers = self.replay()?.readers();
+        let reader = (0..readers).find(|reader| self.name(*reader) == name);
+        let reader = reader.ok_or_else(|| TransportError::UnknownReader { name: name.to_owned() })?;
+        let card = self.replay()?.connect(reader).ok_or(TransportError::NoCard)?;
+        Ok(Box::new(Traced::new(card)))
+    }
+
+    fn replay(&mut self) -> Result<&mut Replay, TransportError> {
+        let replay = match self.replay.take() {
+            Some(replay) => replay,
+            None => Replay::open(&self.path)?,
+        };
+        Ok(self.replay.insert(replay))
+    }
+
+    fn name(&self, reader: usize) -> String {
+        let file = ReaderSpec::Replay(self.path.clone());
+        if reader == 0 { file.to_string() } else { format!("{file} {}", reader + 1) }
     }
 }

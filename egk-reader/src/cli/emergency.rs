@@ -21,7 +21,12 @@ use crate::arguments::{Emergency, Source};
 pub(crate) fn run(options: &Emergency) -> Result<(), Failure> {
     let mut egk = find(&options.source, |kind| kind == CardKind::Egk)?
         .ok_or(Failure::Emergency(EmergencyError::NotAnEgk))?;
-    let professional = Source { reader: options.hpc.clone(), can: None, progress: options.source.progress };
+    let professional = Source {
+        reader: options.hpc.clone(),
+        can: None,
+        progress: options.source.progress,
+        record_card: options.source.record_card.clone(),
+    };
     let mut hpc = find(&professional, emergency::is_professional)
         .unwrap_or_default()
         .ok_or(Failure::Emergency(EmergencyError::NotAProfessional))?;

@@ -58,9 +58,13 @@ pub(crate) fn connect(
     source: &Source,
 ) -> Result<Box<dyn Transport>, TransportError> {
     let card = Progress::new(readers.connect(name)?, source.progress);
-    Ok(match &source.can {
+    let card: Box<dyn Transport> = match &source.can {
         Some(can) => Box::new(SecureTransport::new(card, can.clone())),
         None => Box::new(card),
+    };
+    Ok(match &source.record_card {
+        Some(recording) => Box::new(recording.around(name, card)?),
+        None => card,
     })
 }
 

@@ -21,6 +21,7 @@ mod pack;
 mod certificates;
 mod emergency;
 mod identify;
+mod recording;
 mod watch;
 
 fn run(arguments: &[&str]) -> Output {

@@ -26,6 +26,7 @@ pub(super) struct Settings {
     pub(super) log_level: Level,
     pub(super) log_file: Option<PathBuf>,
     pub(super) trace_file: Option<PathBuf>,
+    pub(super) record_file: Option<PathBuf>,
 }
 
 /// `qes` as written; with `qes_batch` it becomes [`super::Qes`].
@@ -52,6 +53,7 @@ impl Default for Settings {
             log_level: Level::Warn,
             log_file: None,
             trace_file: None,
+            record_file: None,
         }
     }
 }
@@ -67,7 +69,7 @@ enum Form {
 }
 
 /// Every key that can be given as text: all.
-const KEYS: [(&str, Form); 12] = [
+const KEYS: [(&str, Form); 13] = [
     ("readers", Form::List),
     ("can", Form::Text),
     ("qes", Form::Text),
@@ -80,6 +82,7 @@ const KEYS: [(&str, Form); 12] = [
     ("log_level", Form::Text),
     ("log_file", Form::Text),
     ("trace_file", Form::Text),
+    ("record_file", Form::Text),
 ];
 
 /// A file's content with single keys replaced.

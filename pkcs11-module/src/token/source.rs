@@ -1,11 +1,14 @@
 //! Where cards come from: the readers of the configuration, and connections that count their commands per thread.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use card::apdu::{Command, Response};
 use card::secure_messaging::SecureTransport;
-use card::transport::{HangUp, PinEntry, PinPad, ReaderState, Readers, Traffic, Transport, TransportError};
+use card::transport::{
+    HangUp, PinEntry, PinPad, ReaderState, Readers, Recording, Traffic, Transport, TransportError,
+};
 
 use super::cache::CertificateCache;
 use super::lock;
@@ -16,13 +19,15 @@ pub(crate) struct CardSource {
     watched: Mutex<Readers>,
     config: Config,
     cache: Option<CertificateCache>,
+    recording: Option<Recording>,
 }
 
 impl CardSource {
     /// Contacts nobody yet: C_Initialize succeeds without a PC/SC service.
     pub(crate) fn new(config: Config) -> Self {
         let cache = config.cache.clone().map(CertificateCache::new);
-        CardSource { watched: Mutex::new(readers(&config)), cache, config }
+        let recording = config.record_file.as_deref().map(|file| Recording::to_file(of_this_process(file)));
+        CardSource { watched: Mutex::new(readers(&config)), cache, config, recording }
     }
 
     /// What the user chose.
@@ -46,11 +51,22 @@ impl CardSource {
     /// would hold up all others and the questions about presence.
     pub(crate) fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
         let card = Counted(readers(&self.config).connect(reader)?);
-        Ok(match &self.config.can {
+        let card: Box<dyn Transport> = match &self.config.can {
             Some(can) => Box::new(SecureTransport::new(card, can.clone())),
             None => Box::new(card),
+        };
+        Ok(match &self.recording {
+            Some(recording) => Box::new(recording.around(reader, card)?),
+            None => card,
         })
     }
+}
+
+/// Programs that use the module at the same time must not write into each other's file.
+fn of_this_process(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    name.into()
 }
 
 fn readers(config: &Config) -> Readers {
