@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_mf_name_in_the_fcp_decides() {
-        let cards = [("D27600014601", "hba-g21"), ("F04850433338342E4D46", "hpc-p384")];
+        let cards =
+            [("D27600014601", "hba-g21"), ("F04850433338342E4D46", "hpc-p384"), ("D27600014606", "smc-b")];
         for (aid, name) in cards {
             let script = Script::new("3B9F").on("00A4040400", &script::fcp(aid));
             assert_eq!(identified(script), CardKind::Hpc(Profile::by_name(name).unwrap()));
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_card_with_another_mf_name_costs_one_command_whatever_its_atr() {
-        let script = Script::new(ATR_HPC).on("00A4040400", &script::fcp("D27600014606"));
+        let script = Script::new(ATR_HPC).on("00A4040400", &script::fcp("D2760001448003"));
         assert_eq!(identified(script), CardKind::Foreign);
     }
 

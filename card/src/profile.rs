@@ -291,6 +291,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("hba-g21", include_str!("../profiles/hba-g21.toml")),
     ("hpc-p384", include_str!("../profiles/hpc-p384.toml")),
     ("piv", include_str!("../profiles/piv.toml")),
+    ("smc-b", include_str!("../profiles/smc-b.toml")),
 ];
 
 /// A profile that does not parse costs this card only; the tests keep it from being shipped.
@@ -345,10 +346,11 @@ mod tests {
     }
 
     #[test]
-    fn esign_comes_first_and_qes_second() {
+    fn esign_comes_first_and_qes_second_where_there_is_one() {
         for profile in profiles() {
             let order: Vec<_> = profile.applications.iter().map(|entry| entry.application).collect();
-            assert_eq!(order, [Application::Esign, Application::Qes], "{}", profile.name);
+            let all = [Application::Esign, Application::Qes];
+            assert!(!order.is_empty() && all.starts_with(&order), "{}: {order:?}", profile.name);
         }
     }
 

@@ -94,8 +94,8 @@ fn tlv(tag: &[u8], value: &[u8]) -> Vec<u8> {
     [tag, &length, value].concat()
 }
 
-fn point(session: &Session) -> Vec<u8> {
-    let handle = object(session, ObjectClass::PUBLIC_KEY, EC);
+fn point(session: &Session, label: &str) -> Vec<u8> {
+    let handle = object(session, ObjectClass::PUBLIC_KEY, label);
     match session.get_attributes(handle, &[AttributeType::EcPoint]).unwrap().remove(0) {
         Attribute::EcPoint(wrapped) => wrapped.get(2..).unwrap().to_vec(),
         other => unreachable!("{other:?}"),
@@ -104,11 +104,13 @@ fn point(session: &Session) -> Vec<u8> {
 
 #[test]
 fn the_rsa_key_opens_what_openssl_encrypted() {
-    for profile in [ProfileName::HbaG21, ProfileName::HpcP384] {
+    for (profile, label) in
+        [(ProfileName::HbaG21, RSA), (ProfileName::HpcP384, RSA), (ProfileName::SmcB, "C.HCI.ENC.R2048")]
+    {
         let bench = Bench::with(profile);
         let session = bench.logged_in(bench.esign(), PIN_CH);
-        let cryptogram = openssl_encrypts(&certificate(&session, RSA), MESSAGE);
-        let key = key(&session, RSA);
+        let cryptogram = openssl_encrypts(&certificate(&session, label), MESSAGE);
+        let key = key(&session, label);
         assert_eq!(session.decrypt(&oaep(), key, &cryptogram).unwrap(), MESSAGE);
         let (parts, cost) = bench.cost(|| {
             session.decrypt_init(&oaep(), key).unwrap();
@@ -124,15 +126,17 @@ fn the_rsa_key_opens_what_openssl_encrypted() {
 
 #[test]
 fn the_ec_key_opens_the_cards_own_hybrid_scheme() {
-    let bench = Bench::with(ProfileName::HbaG21);
-    let session = bench.logged_in(bench.esign(), PIN_CH);
-    let cryptogram = elc_encrypts(&point(&session), MESSAGE);
-    assert_eq!(session.decrypt(&elc(), key(&session, EC), &cryptogram).unwrap(), MESSAGE);
-    let mut forged = cryptogram.clone();
-    *forged.last_mut().unwrap() ^= 1;
-    let refused = session.decrypt(&elc(), key(&session, EC), &forged);
-    assert_eq!(rv(refused), RvError::EncryptedDataInvalid);
-    assert_eq!(session.decrypt(&elc(), key(&session, EC), &cryptogram).unwrap(), MESSAGE);
+    for (profile, label) in [(ProfileName::HbaG21, EC), (ProfileName::SmcB, "C.HCI.ENC.E256")] {
+        let bench = Bench::with(profile);
+        let session = bench.logged_in(bench.esign(), PIN_CH);
+        let cryptogram = elc_encrypts(&point(&session, label), MESSAGE);
+        assert_eq!(session.decrypt(&elc(), key(&session, label), &cryptogram).unwrap(), MESSAGE);
+        let mut forged = cryptogram.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        let refused = session.decrypt(&elc(), key(&session, label), &forged);
+        assert_eq!(rv(refused), RvError::EncryptedDataInvalid);
+        assert_eq!(session.decrypt(&elc(), key(&session, label), &cryptogram).unwrap(), MESSAGE);
+    }
 }
 
 #[test]

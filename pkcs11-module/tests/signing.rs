@@ -135,6 +135,33 @@ fn login_costs_at_most_three_commands_the_first_signature_two_and_every_further_
     }
 }
 
+#[test]
+fn an_institutions_card_is_one_token_with_authentication_and_seals() {
+    let bench = Bench::with(ProfileName::SmcB);
+    let digest = Sha256::digest(TEXT);
+    assert_eq!(bench.module.get_token_info(bench.esign()).unwrap().label(), "SMC-B ESIGN");
+    assert_eq!(rv(bench.module.get_token_info(bench.qes())), RvError::TokenNotRecognized);
+    let session = bench.logged_in(bench.esign(), PIN_CH);
+    for label in ["C.HCI.AUT.E256", "C.HCI.OSIG.E256"] {
+        let handle = key(&session, label);
+        let (signature, cost) = bench.cost(|| session.sign(&Mechanism::Ecdsa, handle, &digest).unwrap());
+        assert!(
+            openssl_accepts(&certificate(&session, label), &Check::Ecdsa, &digest, &signature),
+            "{label}"
+        );
+        assert!(cost <= 2, "{label}: {cost} commands");
+        assert_eq!(bench.cost(|| session.sign(&Mechanism::Ecdsa, handle, &digest).unwrap()).1, 1, "{label}");
+    }
+    let label = "C.HCI.AUT.R2048";
+    let signature = sign(&session, &Mechanism::Sha256RsaPkcs, label, TEXT);
+    let check = Check::Pkcs1("sha256");
+    assert!(openssl_accepts(&certificate(&session, label), &check, &digest, &signature), "{label}");
+    for label in ["C.HCI.AUT.R2048", "C.HCI.OSIG.R2048"] {
+        let signature = sign(&session, &Mechanism::Sha256RsaPkcsPss(pss()), label, TEXT);
+        assert!(openssl_accepts(&certificate(&session, label), &Check::Pss, &digest, &signature), "{label}");
+    }
+}
+
 /// With the end of the PIN state: SELECT of the MF, or reset of the channel and SELECT for the next login.
 #[test]
 fn single_qes_signatures_cost_five_commands_each() {
