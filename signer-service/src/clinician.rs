@@ -127,13 +127,13 @@ impl Clinicians {
         &self,
         token: &str,
         now: OffsetDateTime,
-    ) -> Result<(String, Arc<ClinicianSession>), NotValid> {
+    ) -> Result<(Claims, Arc<ClinicianSession>), NotValid> {
         let claims = self.key.open(token).ok_or(NotValid::Foreign)?;
         if now.unix_timestamp() >= claims.exp {
             return Err(NotValid::Expired);
         }
         let session = self.sessions().get(&claims.jti).cloned().ok_or(NotValid::Ended)?;
-        Ok((claims.jti, session))
+        Ok((claims, session))
     }
 
     /// Ends a session.

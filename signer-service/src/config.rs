@@ -5,6 +5,7 @@
 
 mod network;
 mod sections;
+mod web;
 
 use std::{
     fs,
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 pub use network::*;
 pub use sections::*;
+pub use web::{OPENID, Web, WebClient};
 
 use crate::prescription::Rule;
 
@@ -64,6 +66,9 @@ pub struct Config {
     /// Tokens of clinicians.
     #[serde(default)]
     pub clinicians: Clinicians,
+    /// Logins in a browser.
+    #[serde(default)]
+    pub web: Web,
     /// Signatures without a PIN each.
     #[serde(default)]
     pub comfort: Comfort,
@@ -139,7 +144,11 @@ impl Config {
         audit.database.resolve(folder);
         let audit = [&mut audit.checkpoint_key, &mut audit.pseudonym_key, &mut self.clinicians.token_key];
         let tls = [&mut self.tls.certificate, &mut self.tls.key, &mut self.tls.client_ca];
-        let paths = [&mut self.listen.unix, &mut self.pkcs11.module].into_iter().chain(audit).chain(tls);
+        let paths = [&mut self.listen.unix, &mut self.pkcs11.module]
+            .into_iter()
+            .chain(audit)
+            .chain(tls)
+            .chain(self.web.unix.iter_mut());
         for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
         }
@@ -167,6 +176,7 @@ impl Config {
             );
         }
         network::check(&self.clients)?;
+        self.web.check(&self.clinicians.issuer)?;
         let comfort = &self.comfort;
         if comfort.enabled && self.listen.insecure_tcp.is_some() {
             let expected =

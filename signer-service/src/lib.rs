@@ -14,6 +14,7 @@
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
 //! | [`tls`], [`access`] | certificates of callers over the network, and what each may do |
+//! | [`web`] | login by card for web applications: OAuth 2.1 |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
 //! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
 //! | [`setup`] | the commands that write configuration and certificates |
@@ -45,3 +46,4 @@ pub mod times;
 pub mod tls;
 pub mod token;
 pub mod trust;
+pub mod web;

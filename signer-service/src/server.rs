@@ -1,6 +1,7 @@
 //! The running service: everything loaded, listening, and an orderly end.
 
 mod network;
+mod web_login;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -32,6 +33,7 @@ use crate::{
 };
 
 use network::Network;
+use web_login::WebLogin;
 
 /// Room in a message beside the document.
 const MESSAGE_OVERHEAD: usize = 64 * 1024;
@@ -92,10 +94,8 @@ pub enum ServerError {
         source: std::io::Error,
     },
     /// Plaintext TCP is configured, but not asked for at the start.
-    #[error(
-        "listen.insecure_tcp is configured: start with --insecure-development if PINs may pass in plaintext"
-    )]
-    InsecureNotAllowed,
+    #[error("{0} is configured: start with --insecure-development if PINs may pass in plaintext")]
+    InsecureNotAllowed(&'static str),
     /// Signals or sockets of the runtime.
     #[error("runtime: {0}")]
     Runtime(#[from] std::io::Error),
@@ -140,13 +140,20 @@ pub async fn check(config: Config) -> Result<Checked, ServerError> {
 /// # Errors
 /// A part that cannot be used, or a listener that breaks.
 pub async fn serve(config: Config, insecure_development: bool) -> Result<(), ServerError> {
-    if config.listen.insecure_tcp.is_some() && !insecure_development {
-        return Err(ServerError::InsecureNotAllowed);
+    if !insecure_development {
+        let plain = [
+            ("listen.insecure_tcp", config.listen.insecure_tcp),
+            ("web.insecure_tcp", config.web.insecure_tcp),
+        ];
+        if let Some((key, _)) = plain.into_iter().find(|(_, address)| address.is_some()) {
+            return Err(ServerError::InsecureNotAllowed(key));
+        }
     }
     let path = config.listen.unix.clone();
     listen::refuse_occupied(&path)?;
     let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
     let network = Network::open(&config).await?;
+    let web = WebLogin::open(&config).await?;
     let state = load(config).await?;
     // Last, so that a socket that is there means a service that is ready.
     let (socket, listener) = PrivateSocket::bind(&path)?;
@@ -156,6 +163,7 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     let ending = ending()?;
     tokio::spawn(renewal(signer.clone(), ending.clone()));
     tokio::spawn(sweeping(signer.clone(), ending.clone()));
+    let web = web.serve(&signer, &ending);
 
     let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);
     let on_unix = router.clone().serve_with_incoming_shutdown(unix, ended(ending.clone()));
@@ -165,6 +173,7 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
         () = overdue(ending.clone()) => tracing::warn!("connections that did not end are dropped"),
     }
     drop(socket);
+    web.end().await;
     tracing::info!("finishing accepted calls");
     if let Some(state) = signer.finish().await {
         state.audit.close().await;

@@ -18,6 +18,7 @@ mod prepare;
 mod refusal;
 mod sign;
 mod verify;
+mod web;
 
 use std::{
     future::Future,
@@ -38,6 +39,7 @@ use tracing::Instrument;
 pub use batch::JobCodes;
 pub use caller::Origin;
 pub use refusal::Refusal;
+pub use web::{CardLogin, LoggedIn, TokenOrder, WebToken};
 
 use caller::{Caller, Presence};
 
@@ -156,34 +158,41 @@ impl Signer {
         A: Send + 'static,
     {
         let id = request_id(request.metadata());
-        let working = Arc::clone(&self.working).read_owned().await;
-        // Goes away with this future, which ends when nobody waits for it any more.
         let presence = Presence::new();
         let caller = presence.caller(id.clone(), &request, &self.state.access);
         let span = caller.span(call);
-        let work = caller
-            .origin
-            .may_call(call)
-            .map(|()| work(Arc::clone(&self.state), caller, request.into_inner()));
-        let begun = Instant::now();
-        let task = async move {
-            let result = match work {
-                Ok(work) => work.await,
-                Err(refusal) => Err(refusal),
-            };
-            log(&result, begun);
-            drop(working);
-            result
+        let work = match caller.origin.may_call(call) {
+            Ok(()) => Ok(work(Arc::clone(&self.state), caller, request.into_inner())),
+            Err(refusal) => Err(refusal),
         };
-        let joined = tokio::spawn(task.instrument(span)).await;
-        drop(presence);
-        let result = joined.unwrap_or(Err(Refusal::Internal("the call did not finish")));
+        let result = self.run(span, presence, async move { work?.await }).await;
         let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
         match &mut answer {
             Ok(response) => identify(response.metadata_mut(), &id),
             Err(status) => identify(status.metadata_mut(), &id),
         }
         answer
+    }
+
+    /// Runs work on a task of its own, which goes on when nobody waits for it any more.
+    async fn run<A: Send + 'static>(
+        &self,
+        span: tracing::Span,
+        // Goes away with this future, which ends when nobody waits for it any more.
+        presence: Presence,
+        work: impl Future<Output = Result<A, Refusal>> + Send + 'static,
+    ) -> Result<A, Refusal> {
+        let working = Arc::clone(&self.working).read_owned().await;
+        let begun = Instant::now();
+        let task = async move {
+            let result = work.await;
+            log(&result, begun);
+            drop(working);
+            result
+        };
+        let joined = tokio::spawn(task.instrument(span)).await;
+        drop(presence);
+        joined.unwrap_or(Err(Refusal::Internal("the call did not finish")))
     }
 
     /// Runs a conversation on a task of its own; its answers come as it makes them.

@@ -55,6 +55,7 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct ServerTls {
     files: Tls,
+    make: fn(&Tls) -> Result<ServerConfig, TlsError>,
     current: RwLock<Arc<ServerConfig>>,
     read_at: Mutex<Vec<Option<SystemTime>>>,
 }
@@ -65,9 +66,21 @@ impl ServerTls {
     /// # Errors
     /// [`TlsError`] names the file and what is wrong with it.
     pub fn load(files: &Tls) -> Result<ServerTls, TlsError> {
+        ServerTls::of(files, server_config)
+    }
+
+    /// The same certificate for browsers, who show none.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn for_browsers(files: &Tls) -> Result<ServerTls, TlsError> {
+        ServerTls::of(files, browser_config)
+    }
+
+    fn of(files: &Tls, make: fn(&Tls) -> Result<ServerConfig, TlsError>) -> Result<ServerTls, TlsError> {
         let read_at = Mutex::new(times(files));
-        let current = RwLock::new(Arc::new(server_config(files)?));
-        Ok(ServerTls { files: files.clone(), current, read_at })
+        let current = RwLock::new(Arc::new(make(files)?));
+        Ok(ServerTls { files: files.clone(), make, current, read_at })
     }
 
     /// What new connections are made with.
@@ -81,7 +94,7 @@ impl ServerTls {
     /// [`TlsError`].
     pub fn reload(&self) -> Result<(), TlsError> {
         *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = times(&self.files);
-        let fresh = Arc::new(server_config(&self.files)?);
+        let fresh = Arc::new((self.make)(&self.files)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -110,20 +123,35 @@ fn server_config(files: &Tls) -> Result<ServerConfig, TlsError> {
     }
     let clients =
         WebPkiClientVerifier::builder_with_provider(authorities.into(), Arc::clone(&provider)).build()?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
-        key: "tls.key",
-        path: files.key.clone(),
-        expected: "a private key in PEM",
-        got: error.to_string(),
-    })?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(files.oldest))
         .map_err(TlsError::Pair)?
         .with_client_cert_verifier(clients)
-        .with_single_cert(certificates("tls.certificate", &files.certificate)?, key)
+        .with_single_cert(certificates("tls.certificate", &files.certificate)?, private_key(files)?)
         .map_err(TlsError::Pair)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+/// HTTP/1.1, which every browser speaks.
+fn browser_config(files: &Tls) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&versions(files.oldest))
+        .map_err(TlsError::Pair)?
+        .with_no_client_auth()
+        .with_single_cert(certificates("tls.certificate", &files.certificate)?, private_key(files)?)
+        .map_err(TlsError::Pair)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn private_key(files: &Tls) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
+        key: "tls.key",
+        path: files.key.clone(),
+        expected: "a private key in PEM",
+        got: error.to_string(),
+    })
 }
 
 fn versions(oldest: TlsVersion) -> Vec<&'static SupportedProtocolVersion> {

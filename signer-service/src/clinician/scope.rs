@@ -66,6 +66,8 @@ pub enum By {
     Profession,
     /// The patient.
     Consent,
+    /// The application may not have it.
+    Client,
 }
 
 /// The table of professions: which scopes each may have.
@@ -85,6 +87,7 @@ impl By {
             By::Syntax => "syntax",
             By::Profession => "profession",
             By::Consent => "consent",
+            By::Client => "client",
         }
     }
 }
@@ -132,6 +135,21 @@ pub fn grant(
     granted.sort();
     granted.dedup();
     (granted, refused)
+}
+
+/// Splits what an application asks for into what it may have and the rest. What is no scope goes on: [`grant`] names it.
+pub fn within_client(requested: &[String], registered: &[Scope]) -> (Vec<String>, Vec<Refused>) {
+    let (mut allowed, mut refused) = (Vec::new(), Vec::new());
+    for text in requested {
+        let Ok(scope) = text.parse::<Scope>() else {
+            allowed.push(text.clone());
+            continue;
+        };
+        let (inside, outside) = scope.within(registered.iter());
+        allowed.extend(inside.map(|scope| scope.to_string()));
+        refused.extend(outside.map(|scope| Refused { scope: scope.to_string(), by: By::Client }));
+    }
+    (allowed, refused)
 }
 
 impl Scope {

@@ -63,7 +63,12 @@ impl TokenKey {
 
     /// The token of these claims.
     pub fn issue(&self, claims: &Claims) -> Option<String> {
-        let header = Header { alg: "ES384".into(), typ: "at+jwt".into(), kid: self.id.clone() };
+        self.sign("at+jwt", claims)
+    }
+
+    /// A JWT of this type over any claims.
+    pub fn sign(&self, kind: &str, claims: &impl Serialize) -> Option<String> {
+        let header = Header { alg: "ES384".into(), typ: kind.into(), kid: self.id.clone() };
         let signed = format!("{}.{}", encode_json(&header)?, encode_json(claims)?);
         let signature: Signature = self.key.sign(signed.as_bytes());
         Some(format!("{signed}.{}", encode(&signature.to_bytes())))

@@ -74,7 +74,7 @@ impl Network {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+pub(super) async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
     TcpListener::bind(address).await.map_err(|source| ServerError::Tcp { key, address, source })
 }
 

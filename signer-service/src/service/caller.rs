@@ -29,6 +29,8 @@ pub enum Origin {
     Client(Arc<Client>),
     /// TLS, with a certificate that is in nobody's permissions.
     Stranger,
+    /// The login page, for an application that is registered there.
+    Browser,
 }
 
 /// The caller as the work of a call sees it.
@@ -60,6 +62,11 @@ impl Presence {
             presence: self.0.subscribe(),
         }
     }
+
+    /// Somebody at a browser that an application sent here, who waits as long as this value lives.
+    pub(super) fn browser(&self, request_id: String, client: String) -> Caller {
+        Caller { request_id, client, origin: Origin::Browser, token: None, presence: self.0.subscribe() }
+    }
 }
 
 impl Origin {
@@ -80,7 +87,7 @@ impl Origin {
     /// [`Refusal::ClientUnknown`], [`Refusal::CallNotAllowed`].
     pub fn may_call(&self, call: &'static str) -> Result<(), Refusal> {
         match self {
-            Origin::Local | Origin::Development => Ok(()),
+            Origin::Local | Origin::Development | Origin::Browser => Ok(()),
             Origin::Stranger => Err(Refusal::ClientUnknown),
             Origin::Client(client) if client.may_call(call) => Ok(()),
             Origin::Client(_) => Err(Refusal::CallNotAllowed { call }),
@@ -127,7 +134,7 @@ impl Caller {
     pub(super) fn may_use_comfort(&self) -> Result<(), Refusal> {
         match self.origin {
             Origin::Local | Origin::Client(_) => Ok(()),
-            Origin::Development | Origin::Stranger => Err(Refusal::ComfortNeedsClient),
+            Origin::Development | Origin::Stranger | Origin::Browser => Err(Refusal::ComfortNeedsClient),
         }
     }
 

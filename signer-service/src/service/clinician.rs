@@ -10,17 +10,19 @@ use super::{Caller, Chosen, Refusal, State, blocking, convert};
 use crate::{
     authentication::Proof,
     clinician::{
-        NotValid, Person,
+        ClinicianSession, NotValid, Person,
         scope::{self, Refused, Scope},
         token::Claims,
     },
     config::{CertificateCheck, TokenDemand},
     ocsp,
+    token::{TokenError, TokenView},
 };
 
 /// A token and what it grants.
 pub(super) struct Issued {
     pub(super) token: String,
+    pub(super) claims: Claims,
     pub(super) expires_at: OffsetDateTime,
     pub(super) granted: Vec<Scope>,
     pub(super) refused: Vec<Refused>,
@@ -55,12 +57,8 @@ pub(super) async fn issue(
     proof: &Proof,
     wish: Wish,
 ) -> Result<Issued, Refusal> {
-    if proof.chain != Chain::Ok {
-        return Err(Refusal::ClinicianUntrusted(convert::chain(&proof.chain)));
-    }
-    let (look, token) = (Arc::clone(state), chosen.token.clone());
-    let insertion = blocking(move || look.module.insertion(&token)).await?;
-    let insertion = insertion.ok_or(crate::token::TokenError::Removed)?;
+    check_chain(proof)?;
+    let insertion = insertion(state, &chosen.token).await?.ok_or(TokenError::Removed)?;
     let policy = state.clinicians.policy();
     let (granted, refused) = scope::grant(&wish.scopes, &proof.profession_oids, &wish.consent, policy);
     let now = OffsetDateTime::now_utc();
@@ -85,7 +83,34 @@ pub(super) async fn issue(
     let person = Person::of(&chosen.token, &certificate.der);
     let token = state.clinicians.open(&claims, person, granted.clone(), chosen.token.clone(), insertion);
     let token = token.ok_or(Refusal::Internal("a token could not be made"))?;
-    Ok(Issued { token, expires_at, granted, refused })
+    Ok(Issued { token, claims, expires_at, granted, refused })
+}
+
+/// Nobody gets a token whose certificate leads to no trust anchor.
+pub(super) fn check_chain(proof: &Proof) -> Result<(), Refusal> {
+    match proof.chain {
+        Chain::Ok => Ok(()),
+        _ => Err(Refusal::ClinicianUntrusted(convert::chain(&proof.chain))),
+    }
+}
+
+/// Which insertion the card of this token is, if it is there.
+pub(super) async fn insertion(state: &Arc<State>, token: &TokenView) -> Result<Option<u64>, Refusal> {
+    let (state, token) = (Arc::clone(state), token.clone());
+    blocking(move || state.module.insertion(&token)).await
+}
+
+/// What a token says and the session it opened, if that still stands: its card is where it was.
+pub(super) async fn session(
+    state: &Arc<State>,
+    token: &str,
+) -> Result<(Claims, Arc<ClinicianSession>), Refusal> {
+    let (claims, session) = state.clinicians.find(token, OffsetDateTime::now_utc())?;
+    if insertion(state, &session.token).await? != Some(session.insertion) {
+        state.clinicians.end(&claims.jti);
+        return Err(NotValid::Ended.into());
+    }
+    Ok((claims, session))
 }
 
 /// May this caller use this signature card? With a token: only if it is the same person's, and grants it.
@@ -98,13 +123,7 @@ pub(super) async fn authorize(state: &Arc<State>, caller: &Caller, chosen: &Chos
         };
         return if demanded { Err(Refusal::TokenRequired) } else { Ok(()) };
     };
-    let (name, session) = state.clinicians.find(token, OffsetDateTime::now_utc())?;
-    let (look, of_session) = (Arc::clone(state), Arc::clone(&session));
-    let insertion = blocking(move || look.module.insertion(&of_session.token)).await?;
-    if insertion != Some(session.insertion) {
-        state.clinicians.end(&name);
-        return Err(NotValid::Ended.into());
-    }
+    let (_, session) = session(state, token).await?;
     if !session.scopes.contains(&Scope::Sign) {
         return Err(Refusal::ScopeMissing { scope: scope::SIGN });
     }

@@ -32,7 +32,7 @@ macro_rules! key {
 pub(crate) const ADA_SIGNS: Key = key!("nonRepudiation", "C.HP.QES.E384", "1e", "312d542d31");
 pub(crate) const ADA: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "312d542d31");
 /// Physician 2-T-2.
-const BOB: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "322d542d32");
+pub(crate) const BOB: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "322d542d32");
 /// Pharmacist 1-T-1: another profession of the same person.
 const PHARMACIST: Key = key!("digitalSignature", "C.HP.AUT.E384", "20", "312d542d31");
 
@@ -56,7 +56,7 @@ fn sign(desk: &Desk, token: Option<&str>) -> String {
     json(&output)["error"]["reason"].as_str().unwrap_or_default().to_owned()
 }
 
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }

@@ -13,3 +13,4 @@ mod postgres;
 mod random_requests;
 mod soft_token;
 mod support;
+mod web;
