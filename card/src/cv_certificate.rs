@@ -33,12 +33,20 @@ pub struct CvCertificateError {
 pub struct Rights([u8; 7]);
 
 impl Rights {
+    /// Reading the certificate for authentication under a pseudonym without the patient's PIN.
+    pub const PSEUDONYM_AUTHENTICATION: u8 = 9;
+    /// Reading the certificate for prescriptions under a pseudonym without the patient's PIN.
+    pub const PSEUDONYM_ENCRYPTION: u8 = 11;
+    /// Reading emergency data with the patient's PIN.
+    pub const EMERGENCY_DATA_WITH_PIN: u8 = 17;
     /// Reading emergency data without the patient's PIN.
     pub const EMERGENCY_DATA: u8 = 18;
     /// Reading personal declarations without the patient's PIN.
     pub const PERSONAL_DECLARATIONS: u8 = 23;
     /// Reading protected insurance data without the patient's PIN.
     pub const PROTECTED_DATA: u8 = 30;
+    /// Reading organ donation declarations without the patient's PIN.
+    pub const ORGAN_DONATION: u8 = 42;
     /// Reading medication data with the patient's PIN.
     pub const MEDICATION: u8 = 46;
 

@@ -5,10 +5,11 @@ use std::fmt;
 mod protected;
 
 pub use protected::{
-    ProtectedError, ProtectedFile, ProtectedRecords, read_protected, read_protected_records,
+    AccessRule, ProtectedContent, ProtectedError, ProtectedFile, ProtectedRecords, read_protected,
+    read_protected_content, read_protected_records,
 };
 
-use crate::apdu::Command;
+use crate::apdu::{Command, Le};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
 use crate::identify::{CardKind, EGK_APPLICATION, identify};
@@ -82,6 +83,48 @@ pub fn read_version2(transport: &mut dyn Transport) -> Result<Vec<u8>, EgkError>
     content
 }
 
+/// Reads the records of EF.Version (SFID 10), which tell the version of an older card: operating system, object system,
+/// storage structures, each as 3 + 3 + 4 digits BCD. Four commands.
+///
+/// # Errors
+/// The file cannot be read, or the transport.
+pub fn read_version_records(transport: &mut dyn Transport) -> Result<Vec<Vec<u8>>, EgkError> {
+    let mut transport = WholeAnswers::new(transport);
+    transport.begin()?;
+    let records = select(&mut transport, &[]).and_then(|()| {
+        let mut records = Vec::new();
+        for number in 1..=VERSION_RECORDS {
+            let read = Command::new(0x00, 0xB2, number, VERSION_SFID << 3 | 0x04).le(Le::SHORT_WILDCARD);
+            let answer = transport.transmit(&read)?;
+            if !answer.status.is_ok() {
+                return Err(EgkError::File { name: "EF.Version", status: answer.status });
+            }
+            records.push(answer.data);
+        }
+        Ok(records)
+    });
+    end(&mut transport);
+    records
+}
+
+/// Reads EF.Pruefungsnachweis (SFID 1C), which anyone may read: what the last online check of the insurance data left, as
+/// the card has it; empty if there was none. Two commands.
+///
+/// # Errors
+/// The file cannot be read, or the transport.
+pub fn read_receipt(transport: &mut dyn Transport) -> Result<Vec<u8>, EgkError> {
+    let mut transport = WholeAnswers::new(transport);
+    transport.begin()?;
+    let content = select(&mut transport, EGK_APPLICATION).and_then(|()| {
+        match file(&mut transport, "EF.Pruefungsnachweis", RECEIPT_SFID, &mut Length::Extended, |_| None) {
+            Err(EgkError::File { status: StatusWord::OFFSET, .. }) => Ok(Vec::new()),
+            read => read,
+        }
+    });
+    end(&mut transport);
+    content
+}
+
 /// A certificate file of DF.ESIGN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgkCertificate {
@@ -140,7 +183,10 @@ const CERTIFICATES: [(&str, u8); 8] = [
     ("C.CH.ENCV.R2048", 0x0A),
 ];
 
+const VERSION_SFID: u8 = 0x10;
+const VERSION_RECORDS: u8 = 3;
 const VERSION2_SFID: u8 = 0x11;
+const RECEIPT_SFID: u8 = 0x1C;
 const PD_SFID: u8 = 0x01;
 const VD_SFID: u8 = 0x02;
 const STATUS_VD_SFID: u8 = 0x0C;
@@ -314,6 +360,19 @@ mod tests {
         let (mut card, log) =
             Script::new("").on("00A4040C", "9000").on("00B0910000", &format!("{body}6282")).start();
         assert_eq!(hex::encode_upper(read_version2(&mut *card).unwrap()), body);
+        log.assert_finished();
+    }
+
+    #[test]
+    fn an_older_card_is_asked_for_three_records() {
+        let (mut card, log) = Script::new("")
+            .on("00A4040C", "9000")
+            .on("00B2018400", "00300000009000")
+            .on("00B2028400", "00300000019000")
+            .on("00B2038400", "00300000039000")
+            .start();
+        let records = read_version_records(&mut *card).unwrap();
+        assert_eq!(records.concat(), hex::decode("003000000000300000010030000003").unwrap());
         log.assert_finished();
     }
 

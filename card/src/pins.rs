@@ -44,6 +44,9 @@ pub struct CardPin {
     /// Whether asking for it can be switched off and on.
     #[serde(default)]
     pub switchable: bool,
+    /// Whether a professional's card wants it before it proves its role to an insurance card.
+    #[serde(default)]
+    pub opens_role: bool,
 }
 
 /// What the PUK can do for a PIN.

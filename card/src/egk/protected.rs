@@ -1,42 +1,69 @@
 //! Files of the insurance card behind a PIN, a role, or both (gemSpec_eGK_ObjSys_G2_1).
 
+use std::fmt;
+
 use super::{end, pd_len, select};
 use crate::apdu::{Command, Le};
+use crate::cv_certificate::Rights;
 use crate::egk::EgkError;
 use crate::file::{self, FileError, Length};
 use crate::status::StatusWord;
-use crate::transport::{Transport, TransportError};
+use crate::transport::{Transport, TransportError, WholeAnswers};
 
-/// A protected file. Each says what opens it over contacts: the number of the PIN, and the flag of the role
-/// ([`Rights`](crate::cv_certificate::Rights)) that a professional's card must have proven
-/// ([`prove_role`](crate::card_to_card::prove_role)).
+/// A protected file. [`ProtectedFile::rule`] says what opens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtectedFile {
-    /// Emergency data: role 18 alone, or PIN 07 and role 17.
+    /// Emergency data.
     Nfd,
     /// State of the emergency data, by the same rule.
     StatusNfd,
-    /// Personal declarations: role 23 alone, or PIN 02.
+    /// Personal declarations.
     Dpe,
     /// State of the personal declarations, by the same rule.
     StatusDpe,
-    /// Protected insurance data: role 30 alone, or PIN 02, or PIN 01 and role 29.
+    /// Protected insurance data.
     Gvd,
-    /// Medication data: PIN 0C or 0D, and role 46.
+    /// Medication data.
     Amts,
     /// State of the medication data, by the same rule.
     StatusAmts,
+    /// Organ donation declarations.
+    Ose,
+    /// State of the organ donation declarations, by the same rule.
+    StatusOse,
 }
 
 /// A file of records behind a PIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtectedRecords {
-    /// Consents: PIN 02, or PIN 01 and role 25.
+    /// Consents.
     Consents,
-    /// References: PIN 02, or PIN 01 and role 28.
+    /// References.
     References,
-    /// Log of accesses: PIN 02, or PIN 01 and role 33.
+    /// Log of accesses.
     Log,
+    /// Consents to the use of data that lie elsewhere.
+    DataConsents,
+    /// References to those data.
+    DataReferences,
+    /// References of the medication data.
+    MedicationReferences,
+}
+
+/// What opens a protected file over contacts: any one of these. PINs by their name in `profiles/pins.toml`, roles by the
+/// number of the flag ([`Rights`](crate::cv_certificate::Rights)) that a professional's card must have proven
+/// ([`prove_role`](crate::card_to_card::prove_role)). What only the issuer or the insured person's own terminal can do
+/// (flag 33) is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccessRule {
+    /// A role without any PIN of the patient.
+    pub role: Option<u8>,
+    /// A PIN of the patient without any role.
+    pub pin: Option<&'static str>,
+    /// A PIN of the patient and a role.
+    pub pin_and_role: Option<(&'static str, u8)>,
+    /// As `pin_and_role`, with the PIN of the patient's representative.
+    pub representative_and_role: Option<(&'static str, u8)>,
 }
 
 /// Why a protected file could not be read.
@@ -76,13 +103,59 @@ struct Place {
     name: &'static str,
     application: &'static [u8],
     sfid: u8,
-    opened_by: &'static str,
+    rule: AccessRule,
 }
 
 const HCA: &[u8] = &[0xD2, 0x76, 0x00, 0x00, 0x01, 0x02];
 const NFD: &[u8] = &[0xD2, 0x76, 0x00, 0x01, 0x44, 0x07];
 const DPE: &[u8] = &[0xD2, 0x76, 0x00, 0x01, 0x44, 0x08];
+const GDD: &[u8] = &[0xD2, 0x76, 0x00, 0x01, 0x44, 0x0A];
+const OSE: &[u8] = &[0xD2, 0x76, 0x00, 0x01, 0x44, 0x0B];
 const AMTS: &[u8] = &[0xD2, 0x76, 0x00, 0x01, 0x44, 0x0C];
+
+/// The PIN that opens what the patient may read at home.
+const HOME: AccessRule =
+    AccessRule { role: None, pin: Some("MRPIN.home"), pin_and_role: None, representative_and_role: None };
+const NFD_RULE: AccessRule = AccessRule {
+    role: Some(Rights::EMERGENCY_DATA),
+    pin: None,
+    pin_and_role: Some(("MRPIN.NFD_READ", Rights::EMERGENCY_DATA_WITH_PIN)),
+    representative_and_role: None,
+};
+const DPE_RULE: AccessRule = AccessRule { role: Some(Rights::PERSONAL_DECLARATIONS), ..HOME };
+const GVD_RULE: AccessRule = AccessRule { role: Some(Rights::PROTECTED_DATA), ..HOME };
+const OSE_RULE: AccessRule = AccessRule { role: Some(Rights::ORGAN_DONATION), ..HOME };
+const AMTS_RULE: AccessRule = AccessRule {
+    role: None,
+    pin: None,
+    pin_and_role: Some(("MRPIN.AMTS", Rights::MEDICATION)),
+    representative_and_role: Some(("PIN.AMTS_REP", Rights::MEDICATION)),
+};
+
+impl AccessRule {
+    /// The certificates of the insured person under a pseudonym, for authentication (`C.CH.AUTN`).
+    pub const PSEUDONYM_AUTHENTICATION: AccessRule =
+        AccessRule { role: Some(Rights::PSEUDONYM_AUTHENTICATION), ..HOME };
+    /// The same for prescriptions (`C.CH.ENCV`).
+    pub const PSEUDONYM_ENCRYPTION: AccessRule =
+        AccessRule { role: Some(Rights::PSEUDONYM_ENCRYPTION), ..HOME };
+
+    /// The rule in words, for people.
+    fn text(&self) -> &'static str {
+        match (self.role, self.pin, self.pin_and_role) {
+            (Some(_), None, _) => {
+                "the card of a professional must prove its role, or the patient must enter a PIN as well"
+            }
+            (Some(_), Some(_), _) => {
+                "the card of a professional must prove its role, or the patient must enter a PIN"
+            }
+            (None, _, Some(_)) => {
+                "the card of a professional must prove its role and the patient must enter a PIN"
+            }
+            (None, ..) => "the patient must enter a PIN",
+        }
+    }
+}
 
 impl ProtectedFile {
     /// Name of the file on the card.
@@ -90,33 +163,90 @@ impl ProtectedFile {
         self.place().name
     }
 
-    fn place(self) -> Place {
-        let nfd = "the card of a professional must prove its role, or the patient must enter a PIN as well";
-        let dpe = "the card of a professional must prove its role, or the patient must enter a PIN";
-        let amts = "the card of a professional must prove its role and the patient must enter a PIN";
-        let place = |name, application, sfid, opened_by| Place { name, application, sfid, opened_by };
+    /// What opens it.
+    pub fn rule(self) -> AccessRule {
+        self.place().rule
+    }
+
+    /// The file that tells the state of this one; `None` for one that has no such file, or is one.
+    pub fn status_file(self) -> Option<ProtectedFile> {
         match self {
-            ProtectedFile::Nfd => place("EF.NFD", NFD, 0x10, nfd),
-            ProtectedFile::StatusNfd => place("EF.StatusNFD", NFD, 0x0E, nfd),
-            ProtectedFile::Dpe => place("EF.DPE", DPE, 0x1B, dpe),
-            ProtectedFile::StatusDpe => place("EF.StatusDPE", DPE, 0x18, dpe),
-            ProtectedFile::Gvd => place("EF.GVD", HCA, 0x03, dpe),
-            ProtectedFile::Amts => place("EF.AMTS", AMTS, 0x05, amts),
-            ProtectedFile::StatusAmts => place("EF.StatusAMTS", AMTS, 0x07, amts),
+            ProtectedFile::Nfd => Some(ProtectedFile::StatusNfd),
+            ProtectedFile::Dpe => Some(ProtectedFile::StatusDpe),
+            ProtectedFile::Amts => Some(ProtectedFile::StatusAmts),
+            ProtectedFile::Ose => Some(ProtectedFile::StatusOse),
+            _ => None,
+        }
+    }
+
+    fn place(self) -> Place {
+        let place = |name, application, sfid, rule| Place { name, application, sfid, rule };
+        match self {
+            ProtectedFile::Nfd => place("EF.NFD", NFD, 0x10, NFD_RULE),
+            ProtectedFile::StatusNfd => place("EF.StatusNFD", NFD, 0x0E, NFD_RULE),
+            ProtectedFile::Dpe => place("EF.DPE", DPE, 0x1B, DPE_RULE),
+            ProtectedFile::StatusDpe => place("EF.StatusDPE", DPE, 0x18, DPE_RULE),
+            ProtectedFile::Gvd => place("EF.GVD", HCA, 0x03, GVD_RULE),
+            ProtectedFile::Amts => place("EF.AMTS", AMTS, 0x05, AMTS_RULE),
+            ProtectedFile::StatusAmts => place("EF.StatusAMTS", AMTS, 0x07, AMTS_RULE),
+            ProtectedFile::Ose => place("EF.OSE", OSE, 0x01, OSE_RULE),
+            ProtectedFile::StatusOse => place("EF.StatusOSE", OSE, 0x02, OSE_RULE),
         }
     }
 }
 
 impl ProtectedRecords {
+    /// Name of the file on the card.
+    pub fn name(self) -> &'static str {
+        self.place().name
+    }
+
+    /// What opens it.
+    pub fn rule(self) -> AccessRule {
+        self.place().rule
+    }
+
     fn place(self) -> Place {
-        let opened_by = "the patient must enter a PIN";
-        let place = |name, sfid| Place { name, application: HCA, sfid, opened_by };
+        let place = |name, application, sfid| Place { name, application, sfid, rule: HOME };
         match self {
-            ProtectedRecords::Consents => place("EF.Einwilligung", 0x05),
-            ProtectedRecords::References => place("EF.Verweis", 0x09),
-            ProtectedRecords::Log => place("EF.Logging", 0x06),
+            ProtectedRecords::Consents => place("EF.Einwilligung", HCA, 0x05),
+            ProtectedRecords::References => place("EF.Verweis", HCA, 0x09),
+            ProtectedRecords::Log => place("EF.Logging", HCA, 0x06),
+            ProtectedRecords::DataConsents => place("EF.EinwilligungGDD", GDD, 0x13),
+            ProtectedRecords::DataReferences => place("EF.VerweiseGDD", GDD, 0x1A),
+            ProtectedRecords::MedicationReferences => place("EF.VerweiseAMTS", AMTS, 0x06),
         }
     }
+}
+
+/// A protected file and the file that tells its state, if there is one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ProtectedContent {
+    /// The file, as the card has it.
+    pub file: Vec<u8>,
+    /// Its state: 25 bytes as in EF.StatusVD.
+    pub status: Option<Vec<u8>>,
+}
+
+/// Shows lengths only.
+impl fmt::Debug for ProtectedContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedContent").field("file", &self.file.len()).finish_non_exhaustive()
+    }
+}
+
+/// Reads a protected file and its state. Two commands, three with a state; more for a reader without extended length.
+///
+/// # Errors
+/// As [`read_protected`].
+pub fn read_protected_content(
+    egk: &mut dyn Transport,
+    file: ProtectedFile,
+) -> Result<ProtectedContent, ProtectedError> {
+    in_application(egk, &file.place(), |egk| {
+        let status = file.status_file().map(|status| read_file(egk, &status.place())).transpose()?;
+        Ok(ProtectedContent { file: read_file(egk, &file.place())?, status })
+    })
 }
 
 /// Reads a protected file, as the card has it. Two commands; more for a reader without extended length.
@@ -125,13 +255,17 @@ impl ProtectedRecords {
 /// [`ProtectedError::Locked`] says what the card wants first.
 pub fn read_protected(egk: &mut dyn Transport, file: ProtectedFile) -> Result<Vec<u8>, ProtectedError> {
     let place = file.place();
-    in_application(egk, &place, |egk| {
-        let read = file::read(egk, place.sfid, &mut Length::Extended, packed_len);
-        read.map_err(|error| match error {
-            FileError::Status(status) => refusal(&place, status),
-            FileError::Transport(error) => error.into(),
-        })
-    })
+    in_application(egk, &place, |egk| read_file(egk, &place))
+}
+
+/// Reads a file of the application that is selected. An empty one has no first byte to read.
+fn read_file(egk: &mut dyn Transport, place: &Place) -> Result<Vec<u8>, ProtectedError> {
+    match file::read(egk, place.sfid, &mut Length::Extended, packed_len) {
+        Ok(content) => Ok(content),
+        Err(FileError::Status(StatusWord::OFFSET)) => Ok(Vec::new()),
+        Err(FileError::Status(status)) => Err(refusal(place, status)),
+        Err(FileError::Transport(error)) => Err(error.into()),
+    }
 }
 
 /// Where a gzip stream behind two bytes of length ends, so that a reader that cuts answers is asked for the rest. Other
@@ -174,8 +308,9 @@ fn in_application<T>(
     place: &Place,
     work: impl FnOnce(&mut dyn Transport) -> Result<T, ProtectedError>,
 ) -> Result<T, ProtectedError> {
+    let mut egk = WholeAnswers::new(egk);
     egk.begin()?;
-    let result = select(egk, place.application)
+    let result = select(&mut egk, place.application)
         .map_err(|error| match error {
             EgkError::Transport(error) => error.into(),
             EgkError::Select { status } | EgkError::File { status, .. } => {
@@ -185,15 +320,15 @@ fn in_application<T>(
                 ProtectedError::Select { name: place.name, status: StatusWord::FILE_NOT_FOUND }
             }
         })
-        .and_then(|()| work(egk));
-    end(egk);
+        .and_then(|()| work(&mut egk));
+    end(&mut egk);
     result
 }
 
 fn refusal(place: &Place, status: StatusWord) -> ProtectedError {
     match status {
         StatusWord::SECURITY_STATUS => {
-            ProtectedError::Locked { name: place.name, opened_by: place.opened_by }
+            ProtectedError::Locked { name: place.name, opened_by: place.rule.text() }
         }
         status => ProtectedError::File { name: place.name, status },
     }
