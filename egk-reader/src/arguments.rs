@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use card::pace::Can;
 use card::transport::{ReaderSpec, ReaderSpecError, Recording};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use egk_reader::emergency::Reason;
+use egk_reader::Reason;
+use pin_entry::SecretSource;
 
 /// Reads the German health insurance card (eGK), and says of any card what it is.
 #[derive(Parser)]
@@ -26,7 +27,10 @@ Exit codes:
   5  the insurance data on the card are damaged or of an unknown schema
   6  an update of the insurance data was interrupted, they must not be used
   7  the card or the connection to it failed
-  8  there is no health professional's card, or its PIN or role was not accepted
+  8  there is no health professional's card, or its role was not accepted
+  9  a PIN was wrong, malformed or missing, or the card does not allow this with it; no try is spent on what cannot be right
+ 10  a PIN or its PUK is blocked, or a wrong entry would block it (--last-try)
+ 11  the card opens the file only with the patient's PIN, a professional's card or a reason that was not given
 
 RUST_LOG=debug shows what happens on standard error, RUST_LOG=card=trace the commands without personal data.";
 
@@ -41,7 +45,7 @@ pub(crate) enum Subcommands {
     /// Name the cards in the readers: standard, generation, applications, interface, what they are certified for
     #[command(after_help = EXIT_CODES)]
     Identify(Identify),
-    /// List the certificates of a card, no PIN needed
+    /// List the certificates of a card; no PIN needed but for those under a pseudonym
     #[command(after_help = EXIT_CODES)]
     Certificates(Certificates),
     /// Print a line of JSON for each card inserted or removed, and each reader that comes or goes
@@ -49,10 +53,21 @@ pub(crate) enum Subcommands {
     Watch(Watch),
     /// Read the emergency data with a health professional's card, without the patient's PIN
     ///
-    /// The professional's card (HBA) proves its role to the insurance card; its PIN is asked for. A reason must be given;
-    /// keep it with the record of the access.
+    /// The professional's card (HBA, SMC-B) proves its role to the insurance card; its PIN is asked for. A reason must be
+    /// given; keep it with the record of the access.
     #[command(after_help = EXIT_CODES)]
     Emergency(Emergency),
+    /// Read one of the other files of an insurance card, behind exactly the card's own rule
+    ///
+    /// What opens a file: log, consents and references: the patient's PIN. gvd, dpe, ose: the patient's PIN, or a
+    /// professional's card (--hpc; for dpe and ose with --reason). nfd: a professional's card and the patient's PIN, or
+    /// that card alone with --reason. amts: a professional's card and the PIN of the patient or of a representative.
+    /// receipt: nothing.
+    #[command(after_help = EXIT_CODES)]
+    Show(Show),
+    /// The PINs of an insurance card: state, change, first value, unblock, switch off and on
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Pin(PinCommand),
 }
 
 /// Which cards are meant, and how they are reached.
@@ -153,6 +168,14 @@ pub(crate) struct Certificates {
     /// Print the certificates in PEM: all that can be read, or the one with this name
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) pem: Option<String>,
+    /// Ask the patient for a PIN, so that an insurance card shows the certificates under a pseudonym too
+    #[arg(long)]
+    pub(crate) patient: bool,
+    /// Let the professional's card in this reader open them instead (as for --reader)
+    #[arg(long, value_name = "READER", value_parser = reader_spec, conflicts_with = "patient")]
+    pub(crate) hpc: Option<ReaderSpec>,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
 }
 
 #[derive(Args)]
@@ -171,6 +194,35 @@ pub(crate) struct Watch {
     pub(crate) json: bool,
 }
 
+/// What opens protected files.
+#[derive(Args)]
+pub(crate) struct Unlock {
+    /// Why the data are read without the patient's PIN
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<Reason>,
+    /// Append the access (time, file, reason, rights) as a line of JSON to this file before anything is shown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Go on although a wrong entry would block the PIN
+    #[arg(long)]
+    pub(crate) last_try: bool,
+    /// The professional's card is asked for its PIN before the patient
+    #[command(flatten)]
+    pub(crate) secrets: SecretSource,
+}
+
+/// Without any of these: an outline for people.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct Shape {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the document of the card, byte for byte
+    #[arg(long)]
+    pub(crate) xml: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct Emergency {
     #[command(flatten)]
@@ -178,21 +230,107 @@ pub(crate) struct Emergency {
     /// Reader of the professional's card, as for --reader
     #[arg(long, value_name = "READER", value_parser = reader_spec, default_value = "pcsc:", hide_default_value = true)]
     pub(crate) hpc: ReaderSpec,
-    /// Why the data are read without the patient's PIN
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Reason,
-    /// Append the access (time, file, reason, rights) as a line of JSON to this file before anything is shown
-    #[arg(long, value_name = "FILE")]
-    pub(crate) record: Option<PathBuf>,
-    /// Take the PIN of the professional's card from the first line of this file instead of asking for it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) pin_file: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, conflicts_with = "xml")]
-    pub(crate) json: bool,
-    /// Print the document of the card, byte for byte
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+#[derive(Args)]
+pub(crate) struct Show {
+    /// Which file
+    pub(crate) file: ShownFile,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// A professional's card is there, in this reader (as for --reader)
+    #[arg(long, value_name = "READER", value_parser = reader_spec)]
+    pub(crate) hpc: Option<ReaderSpec>,
+    /// It is the patient's representative who enters a PIN (amts)
     #[arg(long)]
-    pub(crate) xml: bool,
+    pub(crate) representative: bool,
+    #[command(flatten)]
+    pub(crate) unlock: Unlock,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+/// The files that `show` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShownFile {
+    /// Emergency data (EF.NFD)
+    Nfd,
+    /// Where personal declarations are kept (EF.DPE)
+    Dpe,
+    /// Medication plan (EF.AMTS)
+    Amts,
+    /// Protected insurance data (EF.GVD)
+    Gvd,
+    /// Organ donation declaration (EF.OSE), as it is on the card
+    Ose,
+    /// Log of accesses (EF.Logging)
+    Log,
+    /// Consents (EF.Einwilligung)
+    Consents,
+    /// References (EF.Verweis)
+    References,
+    /// Consents to the use of data that lie elsewhere (EF.EinwilligungGDD)
+    DataConsents,
+    /// References to those data (EF.VerweiseGDD)
+    DataReferences,
+    /// References of the medication plan (EF.VerweiseAMTS)
+    MedicationReferences,
+    /// Receipt of the last online check (EF.Pruefungsnachweis)
+    Receipt,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PinCommand {
+    /// State of every PIN; costs no try
+    Status(PinStatusOptions),
+    /// Change a PIN; asks for the present one, then the new one
+    Change(OnePin),
+    /// Give a PIN its first value: replaces a transport PIN, or sets PIN.AMTS_REP after PIN.CH was entered
+    Activate(OnePin),
+    /// Give a blocked PIN its tries back; asks for the PUK (for PIN.AMTS_REP for PIN.CH), then with --new-pin for a new PIN
+    Unblock(UnblockPin),
+    /// Let the card ask for a PIN again that was switched off
+    Enable(OnePin),
+    /// Let the card no longer ask for a PIN, where it allows that
+    Disable(OnePin),
+}
+
+#[derive(Args)]
+pub(crate) struct PinStatusOptions {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct OnePin {
+    /// Name of the PIN: PIN.CH, MRPIN.home, ... (see pin status); without the part before the dot it is found as well
+    pub(crate) pin: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Go on although a wrong entry would block the PIN
+    #[arg(long)]
+    pub(crate) last_try: bool,
+    #[command(flatten)]
+    pub(crate) secrets: SecretSource,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct UnblockPin {
+    #[command(flatten)]
+    pub(crate) one: OnePin,
+    /// Also set a new PIN
+    #[arg(long)]
+    pub(crate) new_pin: bool,
 }
 
 /// A plain text is part of a PC/SC reader's name.
@@ -228,5 +366,7 @@ mod tests {
         assert!(Arguments::try_parse_from(["egk-reader", "read", "--xml=personal"]).is_ok());
         assert!(Arguments::try_parse_from(["egk-reader", "read", "--xml", "--fhir-version=1.2"]).is_ok());
         assert!(Arguments::try_parse_from(["egk-reader", "certificates", "--json", "--pem"]).is_err());
+        assert!(Arguments::try_parse_from(["egk-reader", "show", "dpe", "--json", "--xml"]).is_err());
+        assert!(Arguments::try_parse_from(["egk-reader", "pin", "change", "PIN.CH", "123456"]).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use card::egk::{self, EgkError};
+use card::egk::{self, EgkCertificate, EgkError};
 use card::hpc::{Hpc, OpenError};
 use card::identify::{CardKind, identify};
 use card::profile::Application;
@@ -56,16 +56,7 @@ pub fn read_certificates(mut card: Box<dyn Transport>) -> Result<Vec<CardCertifi
     }
     match kind? {
         CardKind::Foreign => Err(CertificatesError::UnknownCard),
-        CardKind::Egk => {
-            let read = egk::read_certificates(card.as_mut())?.into_iter();
-            Ok(read
-                .map(|file| CardCertificate {
-                    label: file.label.to_owned(),
-                    application: "ESIGN",
-                    content: file.content,
-                })
-                .collect())
-        }
+        CardKind::Egk => Ok(of_egk(egk::read_certificates(card.as_mut())?)),
         CardKind::Hpc(_) => {
             let card = Hpc::open(card)?;
             let keys = card.keys().iter().map(|key| CardCertificate {
@@ -79,6 +70,16 @@ pub fn read_certificates(mut card: Box<dyn Transport>) -> Result<Vec<CardCertifi
             Ok(keys.collect())
         }
     }
+}
+
+/// The certificate files of an insurance card.
+pub(crate) fn of_egk(files: Vec<EgkCertificate>) -> Vec<CardCertificate> {
+    let named = |file: EgkCertificate| CardCertificate {
+        label: file.label.to_owned(),
+        application: "ESIGN",
+        content: file.content,
+    };
+    files.into_iter().map(named).collect()
 }
 
 /// What a certificate says (RFC 5280 clause 4.1).

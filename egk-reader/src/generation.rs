@@ -1,5 +1,6 @@
 //! Which generation an eGK is of, from EF.Version2 (gemSpec_eGK_ObjSys_G2_1, EF.Version2): EF.Version says
-//! 4.0.0 on a G2 and on a G2.1 card, only EF.Version2 can tell them apart.
+//! 4.0.0 on a G2 and on a G2.1 card, only EF.Version2 can tell them apart. Cards of the first generation have EF.Version
+//! only.
 
 use std::fmt;
 
@@ -36,6 +37,19 @@ impl Generation {
             objects = following;
         }
         None
+    }
+
+    /// Reads the records of EF.Version: the second is the version of the object system, 3 + 3 + 4 digits BCD. `None` if it
+    /// is none.
+    pub fn from_version(records: &[Vec<u8>]) -> Option<Generation> {
+        let digits: String = records.get(1)?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let part = |range| digits.get::<std::ops::Range<usize>>(range)?.parse::<u16>().ok();
+        let version = [part(0..3)?, part(3..6)?, part(6..10)?];
+        Some(match version {
+            version if version < [3, 0, 1] => Generation::G1,
+            version if version < [4, 0, 0] => Generation::G1Plus,
+            _ => Generation::G2,
+        })
     }
 
     /// Compares the version of the object system byte by byte.
@@ -83,6 +97,17 @@ mod tests {
         assert_eq!(Generation::from_object_system([3, 0, 3]), Generation::G1Plus);
         assert_eq!(Generation::from_object_system([4, 3, 0x0A]), Generation::G2);
         assert_eq!(Generation::from_object_system([4, 0x0A, 0]), Generation::G2_1);
+    }
+
+    #[test]
+    fn older_cards_tell_it_in_the_records_of_another_file() {
+        let of = |record: &[u8]| Generation::from_version(&[vec![0; 5], record.to_vec(), vec![0; 5]]);
+        assert_eq!(of(&hex!("0030000000")), Some(Generation::G1));
+        assert_eq!(of(&hex!("0030000001")), Some(Generation::G1Plus));
+        assert_eq!(of(&hex!("0040000000")), Some(Generation::G2));
+        for damaged in [&hex!("")[..], &hex!("0030"), &hex!("00A0000000")] {
+            assert_eq!(of(damaged), None);
+        }
     }
 
     #[test]

@@ -23,15 +23,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod certificates;
 pub mod check_digit;
 mod date;
-pub mod emergency;
 mod error;
 pub mod fhir;
 mod finding;
 mod generation;
+pub mod health;
 pub mod kvk;
+pub mod log;
+mod reason;
+pub mod receipt;
 mod record;
 mod status;
 mod vsd;
@@ -45,6 +49,7 @@ pub use date::PartialDate;
 pub use error::{VsdError, XmlFault};
 pub use finding::Finding;
 pub use generation::Generation;
+pub use reason::{Reason, ReasonError};
 pub use record::{
     CardFacts, CoverageData, Document, Documents, Gender, InsuranceKind, InsuranceRecord, Payer,
     PersonalData, PostBoxAddress, PrivateDetails, ProtectedData, Reimbursement, Schema51Details,
@@ -105,12 +110,27 @@ fn empty_file(error: &EgkError) -> Option<VsdError> {
     }
 }
 
-/// Reads the card's generation, in one or two commands more; `None` if EF.Version2 does not tell.
+/// Reads the card's generation: from EF.Version2 in two commands, on a card that has none from EF.Version in four more.
+/// `None` if neither tells.
 ///
 /// # Errors
 /// The file cannot be read, or the connection failed.
 pub fn read_generation(transport: &mut dyn Transport) -> Result<Option<Generation>, EgkError> {
-    Ok(Generation::from_version2(&card::egk::read_version2(transport)?))
+    match card::egk::read_version2(transport) {
+        Ok(version) => Ok(Generation::from_version2(&version)),
+        Err(EgkError::File { status: StatusWord::FILE_NOT_FOUND | StatusWord::OFFSET, .. }) => {
+            Ok(Generation::from_version(&card::egk::read_version_records(transport)?))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the receipt of the last online check, in two commands.
+///
+/// # Errors
+/// The file cannot be read, or holds a damaged receipt.
+pub fn read_receipt(transport: &mut dyn Transport) -> Result<receipt::Receipt, ReadError> {
+    Ok(receipt::parse(&card::egk::read_receipt(transport)?)?)
 }
 
 /// Parses the files of a card within the default [`Limits`].

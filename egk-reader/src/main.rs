@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         Subcommands::Identify(options) => cli::identify::run(options),
         Subcommands::Certificates(options) => cli::certificates::run(options),
         Subcommands::Watch(options) => cli::watch::run(options),
-        Subcommands::Emergency(options) => cli::emergency::run(options),
+        Subcommands::Emergency(options) => cli::show::emergency(options),
+        Subcommands::Show(options) => cli::show::run(options),
+        Subcommands::Pin(command) => cli::pin::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -331,13 +331,15 @@ pub struct Document {
 /// `Debug` that names the type and nothing else.
 macro_rules! silent_debug {
     ($($type:ty),+ $(,)?) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(concat!(stringify!($type), " { .. }"))
             }
         }
     )+};
 }
+
+pub(crate) use silent_debug;
 
 silent_debug!(
     PersonalData,

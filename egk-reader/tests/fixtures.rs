@@ -1,6 +1,6 @@
 //! Runs every file in `tests/fixtures`. The file name says what it is and what must happen:
 //!
-//! `<pd|vd|gvd|status>-<what is special>.<verdict>.<xml|hex>`
+//! `<pd|vd|gvd|status|nfd|dpe|amts>-<what is special>.<verdict>.<xml|hex>`
 //!
 //! `xml` files are documents, packed here as a card has them; `hex` files are whole card files. The verdict is `ok`
 //! (the typed data equal the `.json` file of the same name and nothing is found), `finding-<code>` (read, with exactly
@@ -19,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use card::egk::EgkFiles;
+use egk_reader::health::{parse_declarations, parse_emergency_data, parse_medication_plan};
 use egk_reader::{InsuranceRecord, VsdError, parse};
 use serde_json::{Value, json};
 
@@ -42,13 +43,17 @@ fn every_fixture_does_what_its_name_says() {
         let verdict = stem.rsplit_once('.').unwrap().1;
         verdicts.insert(verdict.to_owned());
         let kind = name.split('-').next().unwrap();
+        if MEDICAL.contains(&kind) {
+            check_medical(&name, kind, verdict, &medical_file(extension, &fs::read(&path).unwrap()), &path);
+            continue;
+        }
         check(&name, kind, verdict, parse(&card_files(kind, extension, &fs::read(&path).unwrap())), &path);
     }
     for json in expected_files {
         let source = ["xml", "hex"].map(|extension| json.with_extension(extension));
         assert!(source.iter().any(|path| path.exists()), "{} belongs to no fixture", json.display());
     }
-    assert!(count >= 85, "only {count} fixtures found");
+    assert!(count >= 103, "only {count} fixtures found");
     assert!(verdicts.len() >= 15, "only {} verdicts", verdicts.len());
 }
 
@@ -57,11 +62,20 @@ fn no_error_text_and_no_finding_shows_what_is_on_the_card() {
     for path in fixtures() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let extension = path.extension().unwrap().to_str().unwrap();
-        if extension != "xml" || !name.starts_with("pd-") {
+        let kind = name.split('-').next().unwrap();
+        if extension != "xml" || !(kind == "pd" || MEDICAL.contains(&kind)) {
             continue;
         }
         let document = fs::read(&path).unwrap();
         let secrets = words_between_tags(&document);
+        if MEDICAL.contains(&kind) {
+            let shown = match parsed(kind, &medical_file(extension, &document)) {
+                Ok((_, debug)) => debug,
+                Err(error) => format!("{error} {error:?}"),
+            };
+            assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{name} shows a value: {shown}");
+            continue;
+        }
         let shown = match parse(&card_files("pd", extension, &document)) {
             Ok(record) => format!("{record:?} {:?} {:?}", record.personal, record.findings),
             Err(error) => format!("{error} {error:?}"),
@@ -113,6 +127,48 @@ fn check(name: &str, kind: &str, verdict: &str, result: Result<InsuranceRecord, 
         fs::read_to_string(&expected).unwrap_or_else(|error| panic!("{}: {error}", expected.display()));
     let expected: Value = serde_json::from_str(&expected).unwrap();
     assert_eq!(part(kind, &record), expected, "{name}");
+}
+
+const MEDICAL: [&str; 3] = ["nfd", "dpe", "amts"];
+
+fn medical_file(extension: &str, content: &[u8]) -> Vec<u8> {
+    match extension {
+        "hex" => pack::from_hex(std::str::from_utf8(content).unwrap()),
+        _ => pack::pd(content),
+    }
+}
+
+/// The record as JSON, and what `Debug` shows of it.
+fn parsed(kind: &str, file: &[u8]) -> Result<(Value, String), VsdError> {
+    Ok(match kind {
+        "nfd" => {
+            let data = parse_emergency_data(file)?;
+            (json!(data), format!("{data:?} {:?}", data.as_ref().map(|data| &data.allergies)))
+        }
+        "dpe" => {
+            let data = parse_declarations(file)?;
+            (json!(data), format!("{data:?} {:?}", data.as_ref().map(|data| &data.living_will)))
+        }
+        _ => {
+            let data = parse_medication_plan(file)?;
+            (json!(data), format!("{data:?} {:?}", data.as_ref().map(|data| &data.blocks)))
+        }
+    })
+}
+
+fn check_medical(name: &str, kind: &str, verdict: &str, file: &[u8], path: &Path) {
+    let result = parsed(kind, file);
+    if let Some(code) = verdict.strip_prefix("refused-") {
+        let error = result.err().unwrap_or_else(|| panic!("{name}: was read"));
+        assert_eq!(error.code(), code, "{name}: {error}");
+        return;
+    }
+    assert_eq!(verdict, "ok", "{name}: unknown verdict");
+    let (data, _) = result.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let expected =
+        fs::read_to_string(path.with_extension("json")).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    assert_eq!(data, expected, "{name}");
 }
 
 /// The part of the record a fixture is about.

@@ -19,6 +19,8 @@ use card_simulator::{Card, CardImage, NewCard, Patient, ProfileName, RsaKeyPool}
 use egk_reader::{Generation, InsuranceKind, ReadError, VsdError};
 use tempfile::TempDir;
 
+#[path = "simulated_card/access.rs"]
+mod access;
 #[path = "support/pack.rs"]
 mod pack;
 

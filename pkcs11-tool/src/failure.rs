@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use card::hpc::{CardError, OpenError};
 use card::transport::TransportError;
+use pin_entry::SecretError;
 
 /// Why the command failed.
 #[derive(Debug, thiserror::Error)]
@@ -13,17 +14,9 @@ pub(crate) enum Failure {
     /// Standard output is closed or full.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    /// There is nothing to read a PIN from.
-    #[error("no {what}: {why}")]
-    NoSecret {
-        /// What was to be entered.
-        what: &'static str,
-        /// Why it could not be.
-        why: String,
-    },
-    /// The new PIN was typed differently the second time.
-    #[error("the two entries of the new PIN differ; nothing was sent to the card")]
-    EntriesDiffer,
+    /// There is no PIN, or the new one was typed differently the second time.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// No reader is there at all.
     #[error("no card reader found")]
     NoReader,
@@ -100,11 +93,11 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Output(_) => 1,
-            Failure::NoSecret { .. } | Failure::RecordedElsewhere => 2,
+            Failure::Secret(SecretError::EntriesDiffer) | Failure::NotInTransportState => 5,
+            Failure::Secret(_) | Failure::RecordedElsewhere => 2,
             Failure::NoReader | Failure::NoCard | Failure::NoSuchPin => 3,
             Failure::Open(OpenError::Transport(error)) | Failure::Transport(error) => transport_code(error),
             Failure::Ambiguous(_) => 4,
-            Failure::EntriesDiffer | Failure::NotInTransportState => 5,
             Failure::LastTry | Failure::Blocked(_) => 6,
             Failure::Card(error) => card_code(error),
             Failure::Open(_) => 7,

@@ -10,7 +10,6 @@ mod failure;
 mod module;
 mod pins;
 mod report;
-mod secret;
 mod show;
 mod trial;
 

@@ -6,11 +6,11 @@ use card::hpc::Hpc;
 use card::pin::{Pin, PinStatus};
 use card::profile::{Application, PinProfile};
 use clap::{Args, ValueEnum};
+use pin_entry::SecretSource;
 use zeroize::Zeroizing;
 
 use crate::cards::{self, Found};
 use crate::failure::Failure;
-use crate::secret::SecretSource;
 use crate::{Common, show};
 
 /// The PINs of a health professional card.
@@ -113,7 +113,7 @@ pub(crate) fn replace(
         _ if old == Old::TransportPin => return Err(Failure::NotInTransportState),
         _ => {}
     }
-    if card.pin_pad().modify && !secrets.is_file() {
+    if card.pin_pad().modify && !secrets.is_given() {
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(
             std::io::stderr(),

@@ -9,12 +9,12 @@ use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
+use pin_entry::SecretSource;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::module::{Module, Token};
 use crate::pins::PinName;
-use crate::secret::SecretSource;
 use crate::{Common, show};
 
 /// SHA-256: what every key of these cards can sign.

@@ -3,19 +3,20 @@
 use std::io::{self, Write};
 
 use card::transport::Readers;
+use egk_reader::access;
 use egk_reader::certificates::{
     CardCertificate, CertificateFacts, CertificatesError, read_certificates, to_pem,
 };
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::keys::{self, Present};
 use super::select;
 use crate::arguments::Certificates;
 
 /// Prints those of the first card whose certificates are known.
 pub(crate) fn run(options: &Certificates) -> Result<(), Failure> {
-    let mut readers = Readers::open(std::slice::from_ref(&options.source.reader));
-    let (reader, certificates) = first(&mut readers, options)?;
+    let (reader, certificates) = read(options)?;
     let out = &mut io::stdout().lock();
     if options.json {
         let list: Vec<_> = certificates.iter().map(entry).collect::<Result<_, _>>()?;
@@ -39,6 +40,18 @@ pub(crate) fn run(options: &Certificates) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// With the patient or a professional from an insurance card, else from the first card that is known.
+fn read(options: &Certificates) -> Result<(Option<String>, Vec<CardCertificate>), Failure> {
+    if options.patient || options.hpc.is_some() {
+        let present = Present { patient: options.patient, representative: false, hpc: options.hpc.as_ref() };
+        let opened = keys::with(&options.source, &options.unlock, &present, access::read_certificates)?;
+        return Ok((None, opened.data));
+    }
+    let mut readers = Readers::open(std::slice::from_ref(&options.source.reader));
+    let (reader, certificates) = first(&mut readers, options)?;
+    Ok((Some(reader), certificates))
 }
 
 fn first(readers: &mut Readers, options: &Certificates) -> Result<(String, Vec<CardCertificate>), Failure> {

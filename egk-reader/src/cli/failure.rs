@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::{fmt, io};
 
-use card::egk::EgkError;
+use card::egk::{EgkError, ProtectedError};
+use card::pin::PinFormatError;
+use card::pins::PinError;
 use card::transport::TransportError;
+use egk_reader::access::AccessError;
 use egk_reader::certificates::CertificatesError;
-use egk_reader::emergency::EmergencyError;
 use egk_reader::{ReadError, VsdError};
+use pin_entry::SecretError;
 use thiserror::Error;
 
 /// Why the command failed.
@@ -43,11 +46,31 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
     /// There is no PIN to send.
-    #[error("PIN of the professional's card: {0}")]
-    NoPin(String),
-    /// The emergency data cannot be read.
     #[error(transparent)]
-    Emergency(#[from] EmergencyError),
+    Secret(#[from] SecretError),
+    /// What was entered is no PIN of this card. It was not sent.
+    #[error(transparent)]
+    Format(#[from] PinFormatError),
+    /// The card has other PINs.
+    #[error("the card has no such PIN; it has {known}")]
+    NoSuchPin {
+        /// Their names.
+        known: String,
+    },
+    /// One wrong entry would block the PIN.
+    #[error(
+        "only one try is left for {pin}: a wrong entry blocks it. Say --last-try if that is what you want"
+    )]
+    LastTry {
+        /// The PIN.
+        pin: String,
+    },
+    /// The card did not do what was asked with a PIN.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A protected file cannot be read.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Reading failed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -77,27 +100,68 @@ impl Failure {
             Failure::UnknownCard | Failure::Certificates(CertificatesError::UnknownCard) => 4,
             Failure::NoSuchDocument | Failure::NoSuchCertificate { .. } => 5,
             Failure::Certificates(_) => 7,
-            Failure::NoPin(_) => 8,
-            Failure::Emergency(error) => match error {
-                EmergencyError::NotAnEgk => 4,
-                EmergencyError::NotAProfessional | EmergencyError::Role(_) => 8,
-                EmergencyError::NoData | EmergencyError::Data(_) => 5,
-                EmergencyError::Protected(_) | EmergencyError::Transport(_) => 7,
-            },
+            Failure::Secret(_) | Failure::Format(_) | Failure::NoSuchPin { .. } => 9,
+            Failure::LastTry { .. } => 10,
+            Failure::Pin(error) => pin_code(error),
+            Failure::Access(error) => access_code(error),
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,
-            Failure::Read(ReadError::Card(error)) => match error {
-                EgkError::NotAnEgk => 4,
-                EgkError::Transport(
-                    TransportError::NoService | TransportError::UnknownReader { .. } | TransportError::NoCard,
-                ) => 3,
-                EgkError::Select { .. } | EgkError::File { .. } | EgkError::Transport(_) => 7,
-            },
+            Failure::Read(ReadError::Card(error)) => egk_code(error),
         }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
+    }
+}
+
+fn access_code(error: &AccessError) -> u8 {
+    match error {
+        AccessError::NotAnEgk => 4,
+        AccessError::NotAProfessional | AccessError::Role(_) | AccessError::RoleLacks { .. } => 8,
+        AccessError::NotEntered { .. } => 9,
+        AccessError::LastTry { .. } => 10,
+        AccessError::Pin { source, .. } => pin_code(source),
+        AccessError::ProfessionalNeeded { .. }
+        | AccessError::PatientNeeded { .. }
+        | AccessError::ReasonNeeded { .. }
+        | AccessError::Protected(ProtectedError::Locked { .. }) => 11,
+        AccessError::NoData { .. } | AccessError::Data(_) => 5,
+        AccessError::Egk(error) => egk_code(error),
+        AccessError::Transport(error) => transport_code(error),
+        AccessError::Protected(_) => 7,
+    }
+}
+
+fn pin_code(error: &PinError) -> u8 {
+    match error {
+        PinError::Blocked | PinError::PukUsedUp => 10,
+        PinError::Wrong { tries: 0 } | PinError::WrongPuk { uses: 0 } => 10,
+        PinError::Refused { .. } => 7,
+        PinError::Transport(error) => transport_code(error),
+        PinError::UnknownCard => 4,
+        PinError::Format(_)
+        | PinError::Wrong { .. }
+        | PinError::WrongPuk { .. }
+        | PinError::State(_)
+        | PinError::NotAllowed { .. }
+        | PinError::OtherPinFirst { .. }
+        | PinError::Pad { .. } => 9,
+    }
+}
+
+fn egk_code(error: &EgkError) -> u8 {
+    match error {
+        EgkError::NotAnEgk => 4,
+        EgkError::Transport(error) => transport_code(error),
+        EgkError::Select { .. } | EgkError::File { .. } => 7,
+    }
+}
+
+fn transport_code(error: &TransportError) -> u8 {
+    match error {
+        TransportError::NoService | TransportError::UnknownReader { .. } | TransportError::NoCard => 3,
+        _ => 7,
     }
 }
 
@@ -114,5 +178,10 @@ mod tests {
         assert_eq!(Failure::from(ReadError::from(EgkError::NotAnEgk)).code(), 4);
         assert_eq!(Failure::from(ReadError::from(VsdError::TransactionOpen)).code(), 6);
         assert_eq!(Failure::from(ReadError::from(VsdError::StatusFlag { got: 0 })).code(), 5);
+        assert_eq!(Failure::from(PinError::Wrong { tries: 2 }).code(), 9);
+        assert_eq!(Failure::from(PinError::Wrong { tries: 0 }).code(), 10);
+        assert_eq!(Failure::from(AccessError::LastTry { pin: "PIN.CH".to_owned() }).code(), 10);
+        assert_eq!(Failure::from(AccessError::PatientNeeded { file: "EF.AMTS" }).code(), 11);
+        assert_eq!(Failure::from(AccessError::NotAProfessional).code(), 8);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use card::apdu::{Command, Response};
-use card::transport::{Transport, TransportError};
+use card::transport::{PinEntry, PinPad, Transport, TransportError};
 
 /// Nobody minds waiting that long.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -62,5 +62,15 @@ impl<T: Transport> Transport for Progress<T> {
 
     fn reconnect(&mut self) -> Result<(), TransportError> {
         self.inner.reconnect()
+    }
+
+    fn pin_pad(&self) -> PinPad {
+        self.inner.pin_pad()
+    }
+
+    fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
+        let response = self.inner.enter_pin(command, entry)?;
+        self.tell(response.data.len());
+        Ok(response)
     }
 }

@@ -9,7 +9,7 @@ use super::DocumentKind;
 use crate::error::VsdError;
 
 /// Unpacks one gzip member (RFC 1952). The trailer must be complete and right; zeros may follow it, nothing else.
-pub(super) fn gunzip(document: DocumentKind, packed: &[u8], limit: usize) -> Result<Vec<u8>, VsdError> {
+pub(crate) fn gunzip(document: DocumentKind, packed: &[u8], limit: usize) -> Result<Vec<u8>, VsdError> {
     let mut decoder = GzDecoder::new(packed);
     let mut unpacked = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -1,4 +1,4 @@
-//! How EF.PD and EF.VD frame their gzip streams (gemSpec_eGK_Fach_VSDM, storage structures of both files).
+//! How EF.PD, EF.GVD and EF.VD frame their gzip streams (gemSpec_eGK_Fach_VSDM, storage structures of these files).
 
 use super::DocumentKind;
 use crate::error::VsdError;
@@ -8,7 +8,18 @@ const COVERAGE_HEADER: usize = 8;
 
 /// EF.PD: a 16-bit length that counts the gzip bytes only, then those.
 pub(super) fn personal(file: &[u8]) -> Result<&[u8], VsdError> {
-    let document = DocumentKind::Personal;
+    counted(DocumentKind::Personal, file)
+}
+
+/// EF.GVD: as EF.PD; `None` for a file that was never filled, as on cards issued from 2026.
+pub(super) fn protected_file(file: &[u8]) -> Result<Option<&[u8]>, VsdError> {
+    match file {
+        [] | [0, 0, ..] => Ok(None),
+        _ => counted(DocumentKind::ProtectedFile, file).map(Some),
+    }
+}
+
+fn counted(document: DocumentKind, file: &[u8]) -> Result<&[u8], VsdError> {
     let short = VsdError::TooShort { document, expected: 2, got: file.len() };
     let (header, body) = file.split_first_chunk::<2>().ok_or(short)?;
     let length = usize::from(u16::from_be_bytes(*header));

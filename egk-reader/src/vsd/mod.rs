@@ -2,16 +2,16 @@
 //! decode it by its declared character set ([`text`]), read the XML ([`xml`]) and pick the fields.
 
 mod coverage;
-pub(crate) mod emergency;
 mod fields;
-mod gunzip;
+pub(crate) mod gunzip;
 mod layout;
 mod personal;
 mod protected;
 mod schema;
-mod text;
-mod xml;
+pub(crate) mod text;
+pub(crate) mod xml;
 
+pub(crate) use schema::printable;
 pub use schema::{DocumentKind, Schema};
 
 use crate::Limits;
@@ -53,6 +53,18 @@ pub(crate) fn protected_copy(
 ) -> Result<Option<Parsed<ProtectedData>>, VsdError> {
     let Some(packed) = layout::protected_copy(file) else { return Ok(None) };
     let root = open(DocumentKind::Protected, packed, limits, findings)?;
+    Ok(Some(Parsed { data: protected::read(&root.fields())?, document: root.document }))
+}
+
+/// Reads EF.GVD: the protected data themselves, packed as the personal data are; `None` if the file is empty.
+pub(crate) fn protected_file(
+    file: &[u8],
+    limits: &Limits,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Parsed<ProtectedData>>, VsdError> {
+    let kind = DocumentKind::ProtectedFile;
+    let Some(packed) = layout::protected_file(file)? else { return Ok(None) };
+    let root = open(kind, packed, limits, findings)?;
     Ok(Some(Parsed { data: protected::read(&root.fields())?, document: root.document }))
 }
 

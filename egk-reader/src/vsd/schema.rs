@@ -17,8 +17,16 @@ pub enum DocumentKind {
     Coverage,
     /// Second part of EF.VD.
     Protected,
+    /// EF.GVD.
+    ProtectedFile,
     /// EF.NFD.
     Emergency,
+    /// EF.DPE.
+    Declarations,
+    /// EF.AMTS.
+    Medication,
+    /// EF.Pruefungsnachweis.
+    Receipt,
 }
 
 impl DocumentKind {
@@ -27,8 +35,11 @@ impl DocumentKind {
         match self {
             DocumentKind::Personal => "UC_PersoenlicheVersichertendatenXML",
             DocumentKind::Coverage => "UC_AllgemeineVersicherungsdatenXML",
-            DocumentKind::Protected => "UC_GeschuetzteVersichertendatenXML",
+            DocumentKind::Protected | DocumentKind::ProtectedFile => "UC_GeschuetzteVersichertendatenXML",
             DocumentKind::Emergency => "NFD_Document",
+            DocumentKind::Declarations => "DPE_Document",
+            DocumentKind::Medication => "MP",
+            DocumentKind::Receipt => "PN",
         }
     }
 }
@@ -39,7 +50,11 @@ impl fmt::Display for DocumentKind {
             DocumentKind::Personal => "EF.PD",
             DocumentKind::Coverage => "EF.VD",
             DocumentKind::Protected => "EF.VD (copy of the protected data)",
+            DocumentKind::ProtectedFile => "EF.GVD",
             DocumentKind::Emergency => "EF.NFD",
+            DocumentKind::Declarations => "EF.DPE",
+            DocumentKind::Medication => "EF.AMTS",
+            DocumentKind::Receipt => "EF.Pruefungsnachweis",
         })
     }
 }
@@ -103,7 +118,7 @@ impl fmt::Display for Schema {
 }
 
 /// Names from a foreign document may be long or binary; an error message shows a short printable form.
-fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     const LONGEST: usize = 100;
     let mut shown: String = name.chars().take(LONGEST).flat_map(char::escape_default).collect();
     if name.chars().nth(LONGEST).is_some() {

@@ -1,26 +1,35 @@
 //! Character set of a document. The prolog names it, nearly always ISO-8859-15, which differs from ISO-8859-1 in eight
 //! characters (euro sign, S and Z with caron, OE, Y with diaeresis).
 
-use encoding_rs::{Encoding, ISO_8859_15};
+use encoding_rs::{Encoding, ISO_8859_15, UTF_8};
 
 /// A decoded document.
-pub(super) struct Decoded {
-    pub(super) text: String,
+pub(crate) struct Decoded {
+    pub(crate) text: String,
     /// The named character set is unknown; ISO-8859-15 was used.
-    pub(super) unknown_encoding: bool,
+    pub(crate) unknown_encoding: bool,
     /// Bytes that are no character, control characters, or the remains of an earlier wrong conversion.
-    pub(super) damaged: bool,
+    pub(crate) damaged: bool,
 }
 
 /// Decodes by byte order mark, else by the declared name, else as ISO-8859-15. Never fails: bytes that are no
 /// character become U+FFFD.
-pub(super) fn decode(bytes: &[u8]) -> Decoded {
+pub(crate) fn decode(bytes: &[u8]) -> Decoded {
+    decode_or(bytes, ISO_8859_15)
+}
+
+/// As [`decode`], but a document without a declaration is UTF-8, as XML has it (XML 1.0 clause 4.3.3), if it can be.
+pub(crate) fn decode_utf_8(bytes: &[u8]) -> Decoded {
+    decode_or(bytes, if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { ISO_8859_15 })
+}
+
+fn decode_or(bytes: &[u8], otherwise: &'static Encoding) -> Decoded {
     let declared = Encoding::for_bom(bytes).map(|(encoding, _)| Some(encoding)).or_else(|| {
         let label = declared_label(bytes)?;
         Some(Encoding::for_label(label).filter(|encoding| encoding.is_ascii_compatible()))
     });
     let unknown_encoding = declared == Some(None);
-    let encoding = declared.flatten().unwrap_or(ISO_8859_15);
+    let encoding = declared.flatten().unwrap_or(otherwise);
     let (text, _, replaced) = encoding.decode(bytes);
     let damaged = replaced || text.chars().any(is_damage) || has_converted_replacement(&text);
     Decoded { text: text.into_owned(), unknown_encoding, damaged }
@@ -28,7 +37,7 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded {
 
 /// Whether a character has no business in a name: control characters, the replacement character and the two
 /// non-characters that XML 1.0 excludes.
-pub(super) fn is_damage(character: char) -> bool {
+pub(crate) fn is_damage(character: char) -> bool {
     let control = character.is_control() && !matches!(character, '\t' | '\n' | '\r');
     control || matches!(character, '\u{FFFD}'..='\u{FFFF}')
 }
@@ -77,6 +86,14 @@ mod tests {
         assert!(decoded.text.ends_with("Žofie") && !decoded.damaged);
         let with_mark = [b"\xEF\xBB\xBF".as_slice(), "Žofie".as_bytes()].concat();
         assert_eq!(decode(&with_mark).text, "Žofie");
+    }
+
+    #[test]
+    fn without_a_declaration_the_kind_of_document_decides() {
+        let bytes = "<a>Ö</a>".as_bytes();
+        assert_eq!(decode_utf_8(bytes).text, "<a>Ö</a>");
+        assert_ne!(decode(bytes).text, "<a>Ö</a>");
+        assert_eq!(decode_utf_8(b"<a>\xD6</a>").text, "<a>Ö</a>");
     }
 
     #[test]

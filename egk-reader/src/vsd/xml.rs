@@ -1,10 +1,10 @@
 //! A small XML tree: elements with namespace, text and attributes. Document type declarations and entities other than
 //! the five predefined ones are refused, so a card can neither expand nor fetch anything.
 
-use quick_xml::NsReader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
+use quick_xml::{NsReader, XmlVersion};
 
 use super::DocumentKind;
 use super::text::is_damage;
@@ -12,7 +12,7 @@ use crate::error::{VsdError, XmlFault};
 
 /// One element.
 #[derive(Default)]
-pub(super) struct Element {
+pub(crate) struct Element {
     namespace: String,
     name: String,
     attributes: Vec<(String, String)>,
@@ -21,39 +21,49 @@ pub(super) struct Element {
 }
 
 impl Element {
-    pub(super) fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// Local name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn children(&self) -> &[Element] {
+    pub(crate) fn children(&self) -> &[Element] {
         &self.children
     }
 
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    /// Names as written, with their prefix, and values.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// First child of that local name in this element's own namespace.
-    pub(super) fn child(&self, name: &str) -> Option<&Element> {
+    pub(crate) fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name && child.namespace == self.namespace)
     }
 
     /// The text, without white space around it and with characters that cannot be shown replaced by U+FFFD. `None`
     /// if nothing is left.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let text = self.text.trim();
-        let shown = |character| if is_damage(character) { char::REPLACEMENT_CHARACTER } else { character };
-        (!text.is_empty()).then(|| text.chars().map(shown).collect())
+        (!text.is_empty()).then(|| shown(text))
     }
 }
 
+/// Text with the characters that cannot be shown replaced by U+FFFD.
+pub(crate) fn shown(text: &str) -> String {
+    let shown = |character| if is_damage(character) { char::REPLACEMENT_CHARACTER } else { character };
+    text.chars().map(shown).collect()
+}
+
 /// Parses a whole document. `depth` bounds how deep elements may nest.
-pub(super) fn parse(document: DocumentKind, text: &str, depth: usize) -> Result<Element, VsdError> {
+pub(crate) fn parse(document: DocumentKind, text: &str, depth: usize) -> Result<Element, VsdError> {
     read(text, depth).map_err(|fault| VsdError::Xml { document, fault })
 }
 
@@ -106,7 +116,8 @@ fn element(namespace: ResolveResult<'_>, start: &BytesStart<'_>) -> Option<Eleme
     let mut attributes = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.ok()?;
-        attributes.push((attribute.key.0.to_owned(), attribute.value.into_owned()));
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+        attributes.push((attribute.key.0.to_owned(), value.into_owned()));
     }
     Some(Element {
         namespace,

@@ -10,16 +10,17 @@ use tempfile::TempDir;
 
 use super::{code, egk, pack, run};
 
-const DOCUMENT: &str = r#"<NFD_Document xmlns="urn:invented"><Notfalldaten><NFD_Versicherter><Versicherten_ID>X110540756
-</Versicherten_ID></NFD_Versicherter><NFD_Befunddaten><Allergien_Unvertraeglichkeiten><Substanz>Penicillin</Substanz>
-</Allergien_Unvertraeglichkeiten></NFD_Befunddaten></Notfalldaten></NFD_Document>"#;
+pub(crate) const DOCUMENT: &str = r#"<NFD_Document xmlns="http://ws.gematik.de/fa/nfds/NFD_Document/v1.4"><Notfalldaten>
+<NFD_Versicherter><Versicherter><Versicherten_ID>X110540756</Versicherten_ID></Versicherter></NFD_Versicherter>
+<NFD_Befunddaten><Allergien_Unvertraeglichkeiten><Substanz>Penicillin</Substanz></Allergien_Unvertraeglichkeiten>
+</NFD_Befunddaten></Notfalldaten></NFD_Document>"#;
 
 /// A patient's and another card, each in a reader of its own.
-struct Ward {
-    directory: TempDir,
-    slots: Vec<Slot>,
+pub(crate) struct Ward {
+    pub(crate) directory: TempDir,
+    pub(crate) slots: Vec<Slot>,
     _plugs: Vec<Plug>,
-    readers: Vec<String>,
+    pub(crate) readers: Vec<String>,
 }
 
 impl Ward {
@@ -27,7 +28,7 @@ impl Ward {
         Ward::of(egk().file("EF.NFD", pack::pd(DOCUMENT.as_bytes())), other)
     }
 
-    fn of(patient: NewCard, other: NewCard) -> Ward {
+    pub(crate) fn of(patient: NewCard, other: NewCard) -> Ward {
         let directory = TempDir::new().unwrap();
         let (mut slots, mut plugs, mut readers) = (Vec::new(), Vec::new(), Vec::new());
         for (name, card) in [("patient", patient), ("other", other)] {
@@ -46,7 +47,7 @@ impl Ward {
         Ward::with(NewCard::new(ProfileName::HbaG21).profession(Profession::Physician))
     }
 
-    fn pin_file(&self, pin: &str) -> PathBuf {
+    pub(crate) fn pin_file(&self, pin: &str) -> PathBuf {
         let file = self.directory.path().join("pin");
         std::fs::write(&file, format!("{pin}\n")).unwrap();
         file
@@ -72,24 +73,25 @@ fn a_professionals_card_alone_opens_the_data_and_the_access_is_recorded() {
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["access"]["reason"], "found unconscious");
     assert!(answer["access"]["rights"].as_array().unwrap().contains(&18.into()));
-    let allergy = &answer["emergency_data"]["allergies"][0][0];
-    assert_eq!((allergy["name"].as_str(), allergy["value"].as_str()), (Some("Substanz"), Some("Penicillin")));
+    assert_eq!(answer["data"]["allergies"][0]["substance"], "Penicillin");
+    assert_eq!(answer["access"]["pin"], Value::Null);
     let line: Value = serde_json::from_str(&std::fs::read_to_string(&record).unwrap()).unwrap();
     assert_eq!(line, answer["access"]);
     assert!(!line.to_string().contains("Penicillin") && !line.to_string().contains("X110540756"));
     let xml = ward.emergency("123456", &[&REASON[..], &["--xml"]].concat());
     assert_eq!(String::from_utf8(xml.stdout).unwrap(), DOCUMENT);
     let table = String::from_utf8(ward.emergency("123456", &REASON).stdout).unwrap();
-    assert!(table.contains("Allergies") && table.contains("Substanz: Penicillin"), "{table}");
-    assert!(ward.slots[0].commands() <= 3 * (1 + 1 + 11 + 2), "{} commands", ward.slots[0].commands());
+    assert!(table.contains("allergies") && table.contains("substance: Penicillin"), "{table}");
+    // Recognised by the command and by the library, the role, the state and the data.
+    assert!(ward.slots[0].commands() <= 3 * (1 + 1 + 11 + 3), "{} commands", ward.slots[0].commands());
 }
 
 #[test]
 fn without_a_reason_nothing_is_sent() {
     let ward = Ward::physician();
-    for options in [&[][..], &["--reason", " "]] {
+    for (options, expected) in [(&[][..], 11), (&["--reason", " "], 2)] {
         let output = ward.emergency("123456", options);
-        assert_eq!(code(&output), 2);
+        assert_eq!(code(&output), expected);
     }
     assert_eq!(ward.slots[0].commands() + ward.slots[1].commands(), 0);
 }
@@ -109,8 +111,11 @@ fn without_a_professionals_card_the_data_stay_closed() {
 fn a_wrong_pin_costs_one_try_and_opens_nothing() {
     let ward = Ward::physician();
     let output = ward.emergency("999999", &REASON);
-    assert_eq!(code(&output), 8);
+    assert_eq!(code(&output), 9, "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout.is_empty());
+    for malformed in ["12345", "123456789", "12a456"] {
+        assert_eq!(code(&ward.emergency(malformed, &REASON)), 9, "{malformed} is never sent");
+    }
     let tries = ward.slots[1].inspect(|card| {
         let passwords = card.image().summary().passwords;
         passwords.iter().find(|password| password.path.ends_with("PIN.CH")).unwrap().tries
@@ -133,5 +138,5 @@ fn a_card_without_emergency_data_says_so() {
     let ward = Ward::of(egk(), NewCard::new(ProfileName::HbaG21));
     let output = ward.emergency("123456", &REASON);
     assert_eq!(code(&output), 5);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no emergency data"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("EF.NFD holds no data"));
 }

@@ -21,7 +21,9 @@ mod pack;
 mod certificates;
 mod emergency;
 mod identify;
+mod pin;
 mod recording;
+mod show;
 mod watch;
 
 fn run(arguments: &[&str]) -> Output {
@@ -34,13 +36,25 @@ fn code(output: &Output) -> i32 {
 
 #[test]
 fn help_documents_the_exit_codes() {
-    for arguments in [&["--help"][..], &["read", "--help"], &["identify", "--help"], &["watch", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["read", "--help"],
+        &["identify", "--help"],
+        &["watch", "--help"],
+        &["show", "--help"],
+        &["pin", "--help"],
+    ] {
         let output = run(arguments);
         assert_eq!(code(&output), 0);
         let text = String::from_utf8(output.stdout).unwrap();
-        for line in
-            ["0  done", "2  wrong arguments", "3  no reader", "4  the card is not an eGK", "6  an update"]
-        {
+        for line in [
+            "0  done",
+            "2  wrong arguments",
+            "3  no reader",
+            "4  the card is not an eGK",
+            "6  an update",
+            "11  the card",
+        ] {
             assert!(text.contains(line), "{line} is missing in {text}");
         }
     }
