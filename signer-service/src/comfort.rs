@@ -204,6 +204,15 @@ impl ComfortSessions {
         self.table().open.iter().filter(standing).count()
     }
 
+    /// Of each session that stands: its card, what the policy leaves, and signatures since the last PIN.
+    pub fn budgets(&self, now: OffsetDateTime) -> Vec<(String, u32, u32)> {
+        let table = self.table();
+        let standing = table.open.iter().filter(|(_, session)| session.ended(now).is_none());
+        standing
+            .map(|(name, session)| (name.card.clone(), session.remaining(), session.signed_since_pin()))
+            .collect()
+    }
+
     /// Lets go of sessions that ended on their own.
     pub fn sweep(&self, now: OffsetDateTime) -> Vec<Gone> {
         let mut table = self.table();

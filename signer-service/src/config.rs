@@ -78,6 +78,9 @@ pub struct Config {
     /// The audit trail.
     #[serde(default)]
     pub audit: Audit,
+    /// Metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// Logs.
     #[serde(default)]
     pub log: Log,
@@ -139,6 +142,15 @@ impl Config {
         Ok(config)
     }
 
+    /// Where metrics are read.
+    pub fn metrics_at(&self) -> MetricsAt {
+        self.metrics.listen.clone().unwrap_or_else(|| {
+            let mut beside = self.listen.unix.clone().into_os_string();
+            beside.push(".metrics");
+            MetricsAt::Unix(beside.into())
+        })
+    }
+
     fn resolve(&mut self, folder: &Path) {
         let audit = &mut self.audit;
         audit.database.resolve(folder);
@@ -149,6 +161,7 @@ impl Config {
             .chain(audit)
             .chain(tls)
             .chain(self.web.unix.iter_mut());
+        self.metrics.resolve(folder);
         for path in paths.chain(&mut self.trust.anchors).chain(&mut self.trust.lists) {
             *path = folder.join(&*path);
         }
@@ -192,8 +205,20 @@ impl Config {
         if comfort.sessions_per_card < 2 {
             return refuse("comfort.sessions_per_card", "2 or more", comfort.sessions_per_card.to_string());
         }
-        if self.limits.connections == 0 {
-            return refuse("limits.connections", "1 or more", "0".to_owned());
+        let counts = [
+            ("limits.connections", self.limits.connections),
+            ("limits.calls", self.limits.calls),
+            ("limits.wrong_pins_per_card", self.limits.wrong_pins_per_card),
+            ("limits.wrong_pins_per_client", self.limits.wrong_pins_per_client),
+        ];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return refuse(key, "1 or more", "0".to_owned());
+        }
+        if let Some(MetricsAt::Tcp(address)) = self.metrics.listen
+            && !address.ip().is_loopback()
+        {
+            let expected = "a loopback address, because anybody may read there";
+            return refuse("metrics.listen", expected, address.to_string());
         }
         let limits = [
             ("limits.prescription_bytes", self.limits.prescription_bytes),
@@ -310,6 +335,12 @@ mod tests {
                 ["clients: expected each certificate once", "got dns:w"],
             ),
             ("[clients.w]\ncertificates = ['w']", ["expected sha256:", "got \"w\""]),
+            ("[limits]\ncalls = 0", ["limits.calls: expected 1 or more", "got 0"]),
+            (
+                "[metrics]\nlisten = '0.0.0.0:9464'",
+                ["metrics.listen: expected a loopback address", "got 0.0.0.0"],
+            ),
+            ("[metrics]\nlisten = 'here'", ["metrics.listen: ", "expected \"off\", unix:<path>"]),
             ("[log]\nlevel = 'loud'", ["log.level: ", "`loud`, expected one of `error`"]),
             ("[trust]\nanchors = 5", ["trust.anchors: ", "expected a path or a list of paths"]),
             ("[listen]\ninsecure_tcp = 'localhost:1'", ["listen.insecure_tcp: ", "'localhost:1'"]),

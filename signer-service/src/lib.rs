@@ -15,6 +15,8 @@
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
 //! | [`tls`], [`access`] | certificates of callers over the network, and what each may do |
 //! | [`web`] | login by card for web applications: OAuth 2.1 |
+//! | [`pin_limits`] | how often wrong PINs are taken to cards |
+//! | [`metrics`], [`health`] | what is measured, and whether each card can be used |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
 //! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
 //! | [`setup`] | the commands that write configuration and certificates |
@@ -31,12 +33,15 @@ pub mod comfort;
 pub mod config;
 pub mod database;
 pub mod german_time;
+pub mod health;
 pub mod idp;
 pub mod insurance;
 pub mod key_file;
 pub mod listen;
 pub mod logging;
+pub mod metrics;
 pub mod ocsp;
+pub mod pin_limits;
 pub mod prescription;
 pub mod server;
 pub mod service;

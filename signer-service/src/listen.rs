@@ -29,13 +29,13 @@ pub struct PrivateSocket {
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// Somebody answers there already.
-    #[error("listen.unix: {0}: another service is listening there")]
+    #[error("{0}: another service is listening there")]
     InUse(PathBuf),
     /// Something else has that name.
-    #[error("listen.unix: {0}: expected a free name or a socket that nobody uses, got another kind of file")]
+    #[error("{0}: expected a free name or a socket that nobody uses, got another kind of file")]
     NotASocket(PathBuf),
     /// The system refuses.
-    #[error("listen.unix: {path}: {source}")]
+    #[error("{path}: {source}")]
     Io {
         /// The socket.
         path: PathBuf,

@@ -1,9 +1,15 @@
 //! The running service: everything loaded, listening, and an orderly end.
 
+mod metrics;
 mod network;
 mod web_login;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use proto::v1::signer_service_server::SignerServiceServer;
 use thiserror::Error;
@@ -14,6 +20,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Status, service::interceptor::InterceptedService, transport::server::Router};
+use tonic_health::server::HealthReporter;
 
 use crate::{
     access::Access,
@@ -22,16 +29,19 @@ use crate::{
     comfort::ComfortSessions,
     config::Config,
     database::{Database, DatabaseError},
+    health,
     insurance::InsuranceReaders,
     key_file::{self, KeyError},
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
+    pin_limits::PinLimits,
     service::{JobCodes, Signer, State},
     tls::{ServerTls, TlsError},
     token::{Module, TokenError},
     trust::{self, TrustError},
 };
 
+use metrics::Metrics;
 use network::Network;
 use web_login::WebLogin;
 
@@ -78,8 +88,11 @@ pub enum ServerError {
     #[error("table of professions: {0}")]
     Professions(#[source] toml::de::Error),
     /// The Unix socket.
-    #[error(transparent)]
+    #[error("listen.unix: {0}")]
     Listen(#[from] ListenError),
+    /// The socket of the metrics.
+    #[error("metrics.listen: {0}")]
+    Metrics(#[source] ListenError),
     /// The TLS listener's files.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -154,13 +167,16 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
     let network = Network::open(&config).await?;
     let web = WebLogin::open(&config).await?;
+    let metrics = Metrics::open(&config.metrics_at()).await?;
     let state = load(config).await?;
     // Last, so that a socket that is there means a service that is ready.
     let (socket, listener) = PrivateSocket::bind(&path)?;
     tracing::info!(module = state.module.description()?, socket = %path.display(), "ready");
     let signer = Signer::new(state);
-    let router = router(&signer, largest).await?;
+    let (router, reporter) = router(&signer, largest).await?;
     let ending = ending()?;
+    let metrics = metrics.map(|metrics| tokio::spawn(metrics.serve(signer.metrics_text())));
+    let healthy = tokio::spawn(health::keep(signer.clone(), reporter, ending.clone()));
     tokio::spawn(renewal(signer.clone(), ending.clone()));
     tokio::spawn(sweeping(signer.clone(), ending.clone()));
     let web = web.serve(&signer, &ending);
@@ -174,6 +190,11 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     }
     drop(socket);
     web.end().await;
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
+    // It holds a share of the service while it looks at cards, and a card that hangs must not hang the end.
+    let _ = tokio::time::timeout(GRACE, healthy).await;
     tracing::info!("finishing accepted calls");
     if let Some(state) = signer.finish().await {
         state.audit.close().await;
@@ -224,6 +245,9 @@ async fn load(config: Config) -> Result<State, ServerError> {
         jobs: JobCodes::default(),
         clinicians: clinicians(&config)?,
         comfort: ComfortSessions::default(),
+        pins: PinLimits::new(&config.limits),
+        metrics: Arc::default(),
+        places: Mutex::default(),
         config,
     })
 }
@@ -234,7 +258,7 @@ fn clinicians(config: &Config) -> Result<Clinicians, ServerError> {
 }
 
 /// The signing service, health and reflection.
-async fn router(signer: &Signer, largest: usize) -> Result<Router, ServerError> {
+async fn router(signer: &Signer, largest: usize) -> Result<(Router, HealthReporter), ServerError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SignerServiceServer<Signer>>().await;
     let reflection = || {
@@ -251,14 +275,15 @@ async fn router(signer: &Signer, largest: usize) -> Result<Router, ServerError> 
             Ok(request)
         }
     };
-    Ok(tonic::transport::Server::builder()
+    let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_max_header_list_size(Some(LARGEST_HEADERS))
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
         .add_service(service)
         .add_service(InterceptedService::new(health_service, guard("Health")))
         .add_service(InterceptedService::new(reflection().build_v1()?, guard("Reflection")))
-        .add_service(InterceptedService::new(reflection().build_v1alpha()?, guard("Reflection"))))
+        .add_service(InterceptedService::new(reflection().build_v1alpha()?, guard("Reflection")));
+    Ok((router, health))
 }
 
 /// Turns true at the first SIGTERM or SIGINT.

@@ -4,6 +4,7 @@
 mod authenticate;
 mod batch;
 mod caller;
+mod card_use;
 mod cards;
 mod check;
 mod clinician;
@@ -17,23 +18,24 @@ mod once;
 mod prepare;
 mod refusal;
 mod sign;
+mod upkeep;
 mod verify;
 mod web;
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use cades::TrustAnchors;
 use proto::v1::{self, sign_prescription_request::InsuranceCheck, signer_service_server::SignerService};
 use secrecy::SecretString;
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Extensions, Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::Instrument;
 
 pub use batch::JobCodes;
@@ -48,10 +50,14 @@ use crate::{
     audit::{AuditTrail, Entry, pseudonym::PseudonymKey},
     clinician::Clinicians,
     comfort::ComfortSessions,
-    config::{Config, ConfigError},
+    config::Config,
     insurance::InsuranceReaders,
-    ocsp::{self, OcspClient},
-    token::{CertificateObject, Choice, Module, PinEntry, Purpose, Queue, Selector, TokenView, choose},
+    metrics::Metrics,
+    ocsp::OcspClient,
+    pin_limits::PinLimits,
+    token::{
+        CertificateObject, Choice, Module, PinEntry, Place, Purpose, Queue, Selector, TokenView, choose,
+    },
 };
 
 /// What all calls work with.
@@ -76,6 +82,12 @@ pub struct State {
     pub clinicians: Clinicians,
     /// Cards that are kept unlocked.
     pub comfort: ComfortSessions,
+    /// Wrong PINs of late.
+    pub pins: PinLimits,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Where cards were seen last.
+    pub places: Mutex<Vec<Place>>,
     /// The configuration.
     pub config: Config,
 }
@@ -86,64 +98,26 @@ pub struct Signer {
     state: Arc<State>,
     /// Held for reading by each call at work, which may outlive its connection: what a card signed is recorded.
     working: Arc<RwLock<()>>,
+    /// How many calls more may be at work.
+    room: Arc<Semaphore>,
 }
 
 impl Signer {
     /// A service over this state.
     pub fn new(state: State) -> Signer {
-        Signer { state: Arc::new(state), working: Arc::default() }
-    }
-
-    /// May this connection make this call of another service?
-    ///
-    /// # Errors
-    /// The status it is refused with.
-    pub fn admits(&self, call: &'static str, connection: &Extensions) -> Result<(), Status> {
-        Origin::of(connection, &self.state.access).may_call(call).map_err(|refusal| refusal.status())
-    }
-
-    /// Reads the permissions of clients again and answers how many there are.
-    ///
-    /// # Errors
-    /// The configuration cannot be read; everything stays as it was.
-    pub fn reload_clients(&self) -> Result<usize, ConfigError> {
-        let clients = Config::load(&self.state.config.file)?.clients;
-        self.state.access.replace(&clients);
-        Ok(clients.len())
-    }
-
-    /// How often answers of OCSP responders are renewed, if at all.
-    pub fn renewal_period(&self) -> Option<Duration> {
-        let minutes = self.state.config.ocsp.prefetch_minutes;
-        (self.state.config.ocsp.embed && minutes > 0).then(|| Duration::from_secs(minutes * 60))
-    }
-
-    /// Has the answers for the signature certificates of all plugged cards at hand.
-    pub async fn renew_evidence(&self) {
-        let state = Arc::clone(&self.state);
-        let Ok(Ok(tokens)) = blocking(move || state.module.tokens()).await else { return };
-        for token in &tokens {
-            let signs = |found: &&CertificateObject| {
-                found.certificate.usage.is_some_and(|usage| usage.document_signature)
-            };
-            for found in token.certificates.iter().filter(signs) {
-                let (der, age) = (&found.certificate.der, ocsp::FRESH / 2);
-                if let Err(error) = self.state.ocsp.status(der, &self.state.anchors, age).await {
-                    tracing::warn!(%error, "no OCSP answer for a plugged card");
-                }
-            }
-        }
-    }
-
-    /// Ends comfort sessions whose time is up or whose card is gone, and locks cards nobody keeps unlocked.
-    pub async fn sweep(&self) {
-        comfort::sweep(&self.state).await;
+        let room = Arc::new(Semaphore::new(state.config.limits.calls));
+        Signer { state: Arc::new(state), working: Arc::default(), room }
     }
 
     /// Waits until no call is at work and gives the state back, if nobody else holds the service.
     pub async fn finish(self) -> Option<State> {
         drop(self.working.write().await);
         Arc::into_inner(self.state)
+    }
+
+    /// A place among the calls at work.
+    fn room(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.room).try_acquire_owned().map_err(|_| Refusal::Busy)
     }
 
     /// Runs a call on a task of its own and answers it.
@@ -161,11 +135,12 @@ impl Signer {
         let presence = Presence::new();
         let caller = presence.caller(id.clone(), &request, &self.state.access);
         let span = caller.span(call);
+        let client = caller.client.clone();
         let work = match caller.origin.may_call(call) {
             Ok(()) => Ok(work(Arc::clone(&self.state), caller, request.into_inner())),
             Err(refusal) => Err(refusal),
         };
-        let result = self.run(span, presence, async move { work?.await }).await;
+        let result = self.run((call, client), span, presence, async move { work?.await }).await;
         let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
         match &mut answer {
             Ok(response) => identify(response.metadata_mut(), &id),
@@ -177,16 +152,21 @@ impl Signer {
     /// Runs work on a task of its own, which goes on when nobody waits for it any more.
     async fn run<A: Send + 'static>(
         &self,
+        (call, client): (&'static str, String),
         span: tracing::Span,
         // Goes away with this future, which ends when nobody waits for it any more.
         presence: Presence,
         work: impl Future<Output = Result<A, Refusal>> + Send + 'static,
     ) -> Result<A, Refusal> {
         let working = Arc::clone(&self.working).read_owned().await;
-        let begun = Instant::now();
+        let (state, room, begun) = (Arc::clone(&self.state), self.room(), Instant::now());
         let task = async move {
-            let result = work.await;
-            log(&result, begun);
+            let result = match room {
+                Ok(_room) => work.await,
+                Err(refusal) => Err(refusal),
+            };
+            note(&state, call, &client, &result, begun);
+            drop(state);
             drop(working);
             result
         };
@@ -211,17 +191,18 @@ impl Signer {
         let caller = presence.caller(id.clone(), &request, &self.state.access);
         let span = caller.span(call);
         let (out, answers) = batch::channel();
-        let work = caller
-            .origin
-            .may_call(call)
-            .map(|()| work(Arc::clone(&self.state), caller, request.into_inner(), out.clone()));
+        let (state, client) = (Arc::clone(&self.state), caller.client.clone());
+        let admitted = caller.origin.may_call(call).and_then(|()| self.room());
+        let work = admitted
+            .map(|room| (room, work(Arc::clone(&self.state), caller, request.into_inner(), out.clone())));
         let (begun, refused_id) = (Instant::now(), id.clone());
         let task = async move {
             let result = match work {
-                Ok(work) => work.await,
+                Ok((_room, work)) => work.await,
                 Err(refusal) => Err(refusal),
             };
-            log(&result, begun);
+            note(&state, call, &client, &result, begun);
+            drop(state);
             if let Err(refusal) = result {
                 let mut status = refusal.status();
                 identify(status.metadata_mut(), &refused_id);
@@ -348,8 +329,11 @@ impl SignerService for Signer {
     }
 }
 
-fn log<A>(result: &Result<A, Refusal>, begun: Instant) {
-    let milliseconds = begun.elapsed().as_millis();
+fn note<A>(state: &State, call: &'static str, client: &str, result: &Result<A, Refusal>, begun: Instant) {
+    let took = begun.elapsed();
+    let outcome = result.as_ref().map_or_else(Refusal::reason, |_| "OK");
+    state.metrics.call(call, client, outcome, took);
+    let milliseconds = took.as_millis();
     if let Err(Refusal::Audit(error)) = result {
         tracing::error!(%error, "the audit trail cannot be written");
     }

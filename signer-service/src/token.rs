@@ -8,6 +8,7 @@ mod error;
 mod key;
 mod listing;
 mod login;
+mod places;
 
 use std::{
     collections::HashMap,
@@ -27,6 +28,7 @@ pub use error::{ModuleError, TokenError, Tries};
 pub use key::{PinEntry, UnlockedKey};
 pub use listing::{CertificateObject, TokenView};
 pub use login::{Lease, Login};
+pub use places::{Known, Place};
 
 /// A loaded and initialised module.
 pub struct Module {

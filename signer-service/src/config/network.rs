@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    path::PathBuf,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -81,6 +82,33 @@ pub enum CardName {
     Slot(String),
 }
 
+/// Where metrics are read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Beside the Unix socket of the service, if nothing is said.
+    pub listen: Option<MetricsAt>,
+}
+
+/// A place for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// None.
+    Off,
+    /// A socket of mode 0600.
+    Unix(PathBuf),
+    /// An address.
+    Tcp(SocketAddr),
+}
+
+impl Metrics {
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        if let Some(MetricsAt::Unix(path)) = &mut self.listen {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
 impl Default for Tls {
     fn default() -> Self {
         Tls {
@@ -121,6 +149,27 @@ impl FromStr for CardName {
             Some(("slot", part)) if !part.is_empty() => Ok(CardName::Slot(part.to_owned())),
             _ => Err("expected \"*\", serial:<at least four characters>, label:<text> or slot:<text>"),
         }
+    }
+}
+
+impl FromStr for MetricsAt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() => Ok(MetricsAt::Unix(path.into())),
+            None if text == "off" => Ok(MetricsAt::Off),
+            _ => text
+                .parse()
+                .map(MetricsAt::Tcp)
+                .map_err(|_| "expected \"off\", unix:<path> or <address>:<port>"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricsAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 

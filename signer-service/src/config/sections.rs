@@ -193,7 +193,7 @@ pub struct Comfort {
     pub card_signatures: Option<u32>,
 }
 
-/// Sizes in bytes.
+/// How much is taken, and how often. Sizes are in bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -203,6 +203,14 @@ pub struct Limits {
     pub cms_bytes: usize,
     /// Connections over the network at one time.
     pub connections: usize,
+    /// Calls at work at one time.
+    pub calls: usize,
+    /// Wrong PINs taken to one card within the time.
+    pub wrong_pins_per_card: usize,
+    /// Wrong PINs of one client, over all cards, within the time.
+    pub wrong_pins_per_client: usize,
+    /// That time.
+    pub wrong_pin_minutes: u32,
 }
 
 /// The audit trail.
@@ -308,7 +316,15 @@ impl Default for Comfort {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { prescription_bytes: 1 << 20, cms_bytes: 4 << 20, connections: 256 }
+        Limits {
+            prescription_bytes: 1 << 20,
+            cms_bytes: 4 << 20,
+            connections: 256,
+            calls: 512,
+            wrong_pins_per_card: 3,
+            wrong_pins_per_client: 10,
+            wrong_pin_minutes: 10,
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl Network {
         let secured = async {
             let Some((listener, tls)) = self.tls else { return Ok(()) };
             tracing::info!(address = %listener.local_addr()?, "TLS");
-            let incoming = incoming::accept(listener, tls, self.connections);
+            let incoming = incoming::accept(listener, tls, self.connections, signer.metrics());
             Ok::<_, ServerError>(router.serve_with_incoming_shutdown(incoming, ended(ending.clone())).await?)
         };
         let insecure = async {

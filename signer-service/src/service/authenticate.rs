@@ -1,12 +1,12 @@
 //! AuthenticateClinician: challenge, PIN, signature of the authentication key, check, record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use proto::v1;
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Refusal, State, blocking,
+    Caller, Chosen, Refusal, State, blocking, card_use,
     clinician::{self, Issued, Wish},
     convert, find_key, recorded, secret, selector,
 };
@@ -152,18 +152,19 @@ pub(super) async fn prove(
     text: Vec<u8>,
 ) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
-    let mut turn = caller.turn(&chosen.queue).await?;
+    let mut turn = caller.turn(&state.metrics, &chosen).await?;
     steps.done("wait for the card");
-    let state = Arc::clone(state);
-    blocking(move || {
+    let (shared, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
+    let proved = blocking(move || {
+        shared.pins.admit(&chosen.token, &client, Instant::now())?;
         let certificate = &chosen.certificate.certificate;
         let algorithm = cades::Algorithm::for_certificate(&certificate.der)
             .map_err(|error| SignatureError::Build(error.into()))?;
         let digest = authentication::digest(algorithm, &text);
-        let key_label = state.config.authentication.key_label.as_deref();
+        let key_label = shared.config.authentication.key_label.as_deref();
         let choice = chosen.choice();
         let (pin, purpose) = (&pin, Purpose::Authentication);
-        let mut key = state.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
+        let mut key = shared.module.unlock(&mut turn, &choice, key_label, pin, purpose)?;
         steps.done("PIN");
         let raw = key.sign(algorithm, &digest)?;
         steps.done("card signature");
@@ -171,11 +172,13 @@ pub(super) async fn prove(
         drop(turn);
         steps.done("lock the card");
         let now = OffsetDateTime::now_utc();
-        let proof = authentication::verify(&text, certificate, algorithm, &raw, &state.anchors, now)?;
+        let proof = authentication::verify(&text, certificate, algorithm, &raw, &shared.anchors, now)?;
         steps.done("verification");
         Ok((Done { algorithm, raw, proof }, steps))
     })
-    .await?
+    .await?;
+    card_use::note(state, &caller, &used, ("authentication", true), &proved);
+    proved
 }
 
 #[cfg(test)]

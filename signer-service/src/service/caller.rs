@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{OwnedMutexGuard, watch};
 use tonic::{Extensions, Request, metadata::MetadataMap, transport::server::TcpConnectInfo};
 
-use super::Refusal;
+use super::{Chosen, Refusal};
 use crate::{
     access::{Access, Client},
+    metrics::Metrics,
     tls::incoming::Peer,
     token::{Login, Queue, TokenView},
 };
@@ -144,7 +145,16 @@ impl Caller {
     }
 
     /// Its turn at a card. A caller who hangs up leaves the queue.
-    pub(super) async fn turn(&self, queue: &Queue) -> Result<OwnedMutexGuard<Login>, Refusal> {
+    pub(super) async fn turn(
+        &self,
+        metrics: &Metrics,
+        chosen: &Chosen,
+    ) -> Result<OwnedMutexGuard<Login>, Refusal> {
+        let _waiting = metrics.waits(&chosen.token.slot_name);
+        self.next(&chosen.queue).await
+    }
+
+    async fn next(&self, queue: &Queue) -> Result<OwnedMutexGuard<Login>, Refusal> {
         let mut presence = self.presence.clone();
         let turn = tokio::select! {
             turn = Arc::clone(queue).lock_owned() => turn,
@@ -193,7 +203,7 @@ mod tests {
         let busy = Arc::clone(&queue).lock_owned().await;
         let presence = Presence::new();
         let caller = presence.caller("r-1".into(), &Request::new(()), &Access::default());
-        let waiting = tokio::spawn(async move { caller.turn(&queue).await.err() });
+        let waiting = tokio::spawn(async move { caller.next(&queue).await.err() });
         tokio::task::yield_now().await;
         drop(presence);
         assert!(matches!(waiting.await.unwrap(), Some(Refusal::CallerGone)));

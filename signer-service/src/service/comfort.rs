@@ -1,12 +1,13 @@
 //! The calls about comfort signatures.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use proto::v1;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    Caller, Chosen, Refusal, State, blocking, clinician, convert, find_key, record_refusal, secret, selector,
+    Caller, Chosen, Refusal, State, blocking, card_use, clinician, convert, find_key, record_refusal, secret,
+    selector,
 };
 use crate::{
     audit::Entry,
@@ -180,10 +181,11 @@ async fn open(
         return Err(Refusal::UserIdReused);
     }
     let certificate = chosen.certificate.certificate.clone();
-    let unlock = Arc::clone(state);
-    let unlocked = match caller.turn(&chosen.queue).await {
+    let (unlock, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
+    let unlocked = match caller.turn(&state.metrics, &chosen).await {
         Err(refusal) => Err(refusal),
         Ok(mut turn) => blocking(move || {
+            unlock.pins.admit(&chosen.token, &client, Instant::now())?;
             let key_label = unlock.config.signing.key_label.as_deref();
             let choice = chosen.choice();
             let key = unlock.module.unlock(&mut turn, &choice, key_label, &pin, Purpose::Signature)?;
@@ -192,6 +194,7 @@ async fn open(
         .await
         .and_then(|unlocked| unlocked),
     };
+    card_use::note(state, caller, &used, ("unlock", true), &unlocked);
     match unlocked {
         Ok(lease) => {
             let now = OffsetDateTime::now_utc();

@@ -3,14 +3,14 @@
 //!
 //! SignPrescription goes the whole way at once; SignBatch has several documents on it, one behind the other.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use proto::v1::{self, sign_prescription_request::InsuranceCheck};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Origin, Refusal, State, blocking, check, convert,
+    Caller, Chosen, Origin, Refusal, State, blocking, card_use, check, convert,
     evidence::{Evidence, evidence},
     once,
 };
@@ -178,15 +178,19 @@ impl Ready {
         caller: &Caller,
         authority: Authority,
     ) -> Result<Option<Lease>, Refusal> {
-        let turn = caller.turn(&self.chosen.queue).await?;
+        let turn = caller.turn(&state.metrics, &self.chosen).await?;
         self.document.steps.done("wait for the card");
-        let state = Arc::clone(state);
         let (content, chosen) = (Arc::clone(&self.document.content), self.chosen.clone());
+        let (shared, client) = (Arc::clone(state), caller.client.clone());
+        let with_pin = matches!(authority, Authority::Pin(_) | Authority::PinKept(_));
         let ocsp_response = self.evidence.response().map(<[u8]>::to_vec);
         let used = blocking(move || {
             let mut turn = turn;
             let mut steps = Steps::start();
-            let mut key = key(&state, &mut turn, &chosen, &authority)?;
+            if with_pin {
+                shared.pins.admit(&chosen.token, &client, Instant::now())?;
+            }
+            let mut key = key(&shared, &mut turn, &chosen, &authority)?;
             let lease = matches!(authority, Authority::PinKept(_)).then(|| key.lease());
             steps.done("PIN");
             let certificate = &chosen.certificate.certificate;
@@ -197,7 +201,9 @@ impl Ready {
             steps.done("lock the card");
             Ok::<_, Refusal>((cms, lease, steps))
         });
-        let (cms, lease, steps) = used.await??;
+        let used = used.await?;
+        card_use::note(state, caller, &self.chosen, ("signature", with_pin), &used);
+        let (cms, lease, steps) = used?;
         self.document.steps.extend(steps);
         self.cms = Some(cms);
         Ok(lease)
@@ -241,6 +247,8 @@ impl Ready {
             comfort_session: None,
         };
         answer.audit_sequence = record(state, document, &answer).await?;
+        document.steps.done("record");
+        state.metrics.steps(document.steps.list());
         Ok(answer)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     comfort::{Ended, NoSession},
     idp::IdpError,
     insurance::InsuranceError,
+    pin_limits::TooMany,
     prescription::{Difference, NotAPrescription, Rule, XmlError},
     signature::SignatureError,
     token::TokenError,
@@ -104,6 +105,12 @@ pub enum Refusal {
     /// Comfort signatures over the network.
     #[error("over the network comfort signatures need a client certificate")]
     ComfortNeedsClient,
+    /// As many calls at work as are configured.
+    #[error("as many calls as are configured are at work: ask again later")]
+    Busy,
+    /// Wrong PINs before this one.
+    #[error("too many wrong PINs: the next is taken in {} seconds", .0.0.as_secs())]
+    TooManyPins(TooMany),
     /// Another patient's card.
     #[error(transparent)]
     Mismatch(#[from] Difference),
@@ -145,6 +152,12 @@ impl From<SignatureError> for Refusal {
     }
 }
 
+impl From<TooMany> for Refusal {
+    fn from(many: TooMany) -> Self {
+        Refusal::TooManyPins(many)
+    }
+}
+
 impl From<NotValid> for Refusal {
     fn from(why: NotValid) -> Self {
         Refusal::TokenNotValid(why)
@@ -164,6 +177,11 @@ impl Refusal {
     /// Name of the reason, as in `google.rpc.ErrorInfo` and in the audit trail.
     pub fn reason(&self) -> &'static str {
         reason_name(self.row().1)
+    }
+
+    /// The reason that a card's error has.
+    pub fn reason_of(error: &TokenError) -> &'static str {
+        reason_name(token_row(error).1)
     }
 
     /// Status code, reason and metadata.
@@ -228,6 +246,12 @@ impl Refusal {
                 (Code::PermissionDenied, Reason::CallNotAllowed, vec![("call", (*call).to_owned())])
             }
             Refusal::ComfortNeedsClient => (FailedPrecondition, Reason::ComfortNeedsClient, vec![]),
+            Refusal::Busy => (ResourceExhausted, Reason::Busy, vec![]),
+            Refusal::TooManyPins(TooMany(wait)) => (
+                ResourceExhausted,
+                Reason::PinRateLimited,
+                vec![("retry_seconds", wait.as_secs().to_string())],
+            ),
             Refusal::StatusUnknown => (Unavailable, Reason::StatusUnknown, vec![]),
             Refusal::Mismatch(difference) => {
                 (FailedPrecondition, Reason::InsuranceMismatch, vec![("field", difference.field.to_owned())])

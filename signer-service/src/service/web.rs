@@ -122,7 +122,7 @@ impl Signer {
         let presence = Presence::new();
         let caller = presence.browser(order.request_id.clone(), order.client.clone());
         let (span, state) = (caller.span("WebLogin"), Arc::clone(&self.state));
-        self.run(span, presence, async move {
+        self.run(("WebLogin", order.client.clone()), span, presence, async move {
             let mut entry = Entry::new(order.request_id.clone(), "WebLogin");
             entry.remark = Some(format!("client {}", order.client));
             let result = prove(&state, caller, order, &mut entry).await;
@@ -138,7 +138,7 @@ impl Signer {
     pub async fn web_token(&self, login: LoggedIn, order: TokenOrder) -> Result<WebToken, Refusal> {
         let (presence, state) = (Presence::new(), Arc::clone(&self.state));
         let span = presence.browser(order.request_id.clone(), order.client.clone()).span("WebToken");
-        self.run(span, presence, async move {
+        self.run(("WebToken", order.client.clone()), span, presence, async move {
             let mut entry = Entry::new(order.request_id.clone(), "WebToken");
             entry.name_certificate(&login.chosen.certificate.certificate);
             let result = issue(&state, &login, order, &mut entry).await;

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
 use super::ServerTls;
-use crate::access::Identity;
+use crate::{access::Identity, metrics::Metrics};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ pub fn accept(
     listener: TcpListener,
     tls: Arc<ServerTls>,
     most: usize,
+    metrics: Arc<Metrics>,
 ) -> ReceiverStream<Result<Secured, io::Error>> {
     let (out, secured) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -64,12 +65,19 @@ pub fn accept(
             };
             match accepted {
                 Ok((stream, address, place)) => {
-                    let (tls, out) = (TlsAcceptor::from(tls.current()), out.clone());
+                    let (tls, out, metrics) =
+                        (TlsAcceptor::from(tls.current()), out.clone(), Arc::clone(&metrics));
                     tokio::spawn(async move {
                         match secure(tls, stream, address, place).await {
                             // Nobody takes it any more when the service stops.
-                            Ok(secured) => drop(out.send(Ok(secured)).await),
-                            Err(error) => tracing::warn!(%address, %error, "no connection"),
+                            Ok(secured) => {
+                                metrics.connection("OK");
+                                drop(out.send(Ok(secured)).await);
+                            }
+                            Err(error) => {
+                                metrics.connection("refused");
+                                tracing::warn!(%address, %error, "no connection");
+                            }
                         }
                     });
                 }

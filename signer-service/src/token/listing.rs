@@ -132,7 +132,7 @@ impl Module {
 }
 
 /// Some programs take an empty slot list for an error, so a module without any reader shows one slot that says so.
-fn is_placeholder(place: &SlotInfo) -> bool {
+pub(super) fn is_placeholder(place: &SlotInfo) -> bool {
     place.slot_description().starts_with("No reader")
 }
 

@@ -13,4 +13,5 @@ mod postgres;
 mod random_requests;
 mod soft_token;
 mod support;
+mod watching;
 mod web;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Everything for the certificate named "ward", by its subject, and nobody needs a token.
-const ALL: &str = "[clients.ward]\ncertificates = ['subject:CN=ward']\ncalls = ['*']\ncards = ['*']\nreaders = ['*']\n\
+pub(crate) const ALL: &str = "[clients.ward]\ncertificates = ['subject:CN=ward']\ncalls = ['*']\ncards = ['*']\nreaders = ['*']\n\
                    [clinicians]\ntoken_required = 'never'\n";
 
 /// Where the service listens for TLS.
@@ -55,22 +55,26 @@ fn client(desk: &Desk, name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn sign(desk: &Desk, name: &str, further: &[&str]) -> Output {
+pub(crate) fn sign(desk: &Desk, name: &str, further: &[&str]) -> Output {
+    sign_with(desk, name, PIN, further)
+}
+
+pub(crate) fn sign_with(desk: &Desk, name: &str, pin: &str, further: &[&str]) -> Output {
     let mut sign = client(desk, name, &["sign", "--json", "--pin-env", "TEST_PIN"]);
     sign.arg(desk.path("prescription.xml"))
         .arg("--out")
         .arg(desk.path("out.p7s"))
         .args(NO_CARD)
         .args(further);
-    sign.env("TEST_PIN", PIN).output().unwrap()
+    sign.env("TEST_PIN", pin).output().unwrap()
 }
 
 /// What a command was refused for; empty if it was not.
-fn reason(output: &Output) -> String {
+pub(crate) fn reason(output: &Output) -> String {
     json(output)["error"]["reason"].as_str().unwrap_or_default().to_owned()
 }
 
-async fn channel(desk: &Desk, name: &str) -> Channel {
+pub(crate) async fn channel(desk: &Desk, name: &str) -> Channel {
     let file = |ending: &str| fs::read(desk.path(&format!("pki/tls/{name}.{ending}"))).unwrap();
     let ca = fs::read(desk.path("pki/tls/ca.pem")).unwrap();
     let tls = ClientTlsConfig::new()
@@ -82,7 +86,7 @@ async fn channel(desk: &Desk, name: &str) -> Channel {
 }
 
 /// A further certificate of the desk's own authority.
-fn further_client(desk: &Desk, name: &str) {
+pub(crate) fn further_client(desk: &Desk, name: &str) {
     let mut command = desk.client_command(&["client-certificate", name, "--dir"]);
     assert!(command.arg(desk.path("pki/tls")).output().unwrap().status.success());
 }

@@ -1,4 +1,5 @@
-//! Ten thousand requests that make no sense, or half: each is answered, none shows a secret, and the service goes on.
+//! Ten thousand requests that make no sense, or half, a quarter of them over TLS: each is answered, none shows a secret, and
+//! the service goes on.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
@@ -13,6 +14,7 @@ use tonic::{
 
 use crate::{
     grpc::channel,
+    network::{self, ALL},
     support::{BOTH, Desk, PIN, fixture},
 };
 
@@ -23,11 +25,14 @@ const SECRETS: [&str; 4] = [PIN, "X110400001", "Musterst", "1964-11-03"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_requests_are_answered_without_harm() {
-    let desk = Desk::with(&BOTH);
-    let channel = channel(&desk).await;
+    // Some of them are wrong PINs, which would be limited.
+    let limits = "[limits]\nwrong_pins_per_card = 100000\nwrong_pins_per_client = 100000\n";
+    let desk = Desk::on_network(&BOTH, &format!("{ALL}{limits}"));
+    let (local, remote) = (channel(&desk).await, network::channel(&desk, "ward").await);
     let methods = methods();
     let tasks = (0..TASKS).map(|task| {
-        let (channel, methods) = (channel.clone(), methods.clone());
+        let channel = if task % 4 == 0 { remote.clone() } else { local.clone() };
+        let methods = methods.clone();
         tokio::spawn(async move {
             let mut chance = Chance(0x9E37_79B9_7F4A_7C15 + task as u64);
             for _ in 0..REQUESTS / TASKS {
