@@ -1,5 +1,6 @@
 //! Issues new cards: fresh keys, certificates, PINs and file contents.
 
+mod belgian;
 mod contents;
 mod deviation;
 mod rsa_keys;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
+pub(crate) use belgian::chip_number;
 pub use deviation::Deviation;
 pub use rsa_keys::RsaKeyPool;
 pub use secrets::Secrets;

@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 pub(crate) use access::{AccessRules, Operation};
 pub(crate) use condition::{Condition, Origin};
 pub(crate) use objects::{
-    Algorithm, Anchor, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password,
-    Secret, Structure, Transport,
+    Algorithm, Anchor, BelgianFile, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout,
+    Password, Secret, Structure, Transport,
 };
 pub(crate) use parse::LayoutError;
 
@@ -37,7 +37,12 @@ pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutErro
         ProfileName::SmcB => include_str!("../profiles/smc-b.toml"),
         ProfileName::Piv => include_str!("../profiles/piv.toml"),
         ProfileName::PivRsa => include_str!("../profiles/piv-rsa.toml"),
+        ProfileName::PivP384 => include_str!("../profiles/piv-p384.toml"),
         ProfileName::Esteid => include_str!("../profiles/esteid.toml"),
+        ProfileName::Beid17 => include_str!("../profiles/beid17.toml"),
+        ProfileName::Beid18 => include_str!("../profiles/beid18.toml"),
+        ProfileName::Jpki => include_str!("../profiles/jpki.toml"),
+        ProfileName::Vitale2 => include_str!("../profiles/vitale2.toml"),
     };
     let slot = ProfileName::ALL.iter().zip(&LAYOUTS).find(|(name, _)| **name == profile);
     let (_, slot) = slot.ok_or(LayoutError::NoMasterFile)?;
@@ -50,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        let counts = [22, 59, 70, 62, 32, 14, 14, 20];
+        let counts = [22, 59, 70, 62, 32, 14, 14, 14, 20, 22, 22, 16, 8];
         for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =

@@ -7,7 +7,9 @@ mod access;
 mod agree;
 mod apdu;
 mod authenticate;
+mod beid;
 mod binary;
+mod byte_wise;
 mod certificate;
 mod chain;
 mod channel;
@@ -16,6 +18,7 @@ mod eid;
 mod environment;
 mod esteid;
 mod folder_life;
+mod jpki;
 mod key_pair;
 mod pin;
 mod pin_block;
@@ -28,6 +31,7 @@ mod select;
 mod sign;
 mod status;
 mod trust;
+mod vitale;
 
 #[cfg(test)]
 mod tests;
@@ -196,6 +200,12 @@ impl Card {
             }
             Dialect::Piv => self.execute_chained(command, piv::handler),
             Dialect::Esteid => self.execute_chained(command, esteid::handler),
+            Dialect::Beid => self.execute_byte_wise(command, beid::handler),
+            Dialect::Vitale => self.execute_byte_wise(command, vitale::handler),
+            Dialect::Jpki => {
+                let handler = jpki::handler(command.class, command.ins).ok_or(Sw::UNKNOWN_INSTRUCTION)?;
+                self.handle(handler, command)
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod authority;
 mod cards;
 mod extensions;
 mod profession;
+mod register;
 mod responder;
 pub(crate) mod status;
 mod subject;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub(crate) use authority::Authority;
 pub(crate) use extensions::{Admitted, CertificateType, card_extensions};
 pub use profession::Profession;
+pub(crate) use register::Register;
 pub(crate) use subject::{Holder, Insured};
 
 use crate::crypto::CryptoError;

@@ -23,13 +23,23 @@ pub enum ProfileName {
     Piv,
     /// The same with RSA-2048 keys for authentication and signature.
     PivRsa,
+    /// The same with P-384 keys for authentication and key agreement and a P-256 key for signatures.
+    PivP384,
     /// Estonian ID card, applet of 2018.
     Esteid,
+    /// Belgian eID card, applet 1.7: RSA-2048.
+    Beid17,
+    /// Belgian eID card, applet 1.8: P-384.
+    Beid18,
+    /// Japanese individual number card (My Number, JPKI).
+    Jpki,
+    /// French insurance card (Carte Vitale 2), identity only.
+    Vitale2,
 }
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 8] = [
+    pub const ALL: [ProfileName; 13] = [
         ProfileName::HpcP384,
         ProfileName::HbaG21,
         ProfileName::EgkG21,
@@ -37,7 +47,12 @@ impl ProfileName {
         ProfileName::SmcB,
         ProfileName::Piv,
         ProfileName::PivRsa,
+        ProfileName::PivP384,
         ProfileName::Esteid,
+        ProfileName::Beid17,
+        ProfileName::Beid18,
+        ProfileName::Jpki,
+        ProfileName::Vitale2,
     ];
 
     /// The name used on the command line.
@@ -50,7 +65,12 @@ impl ProfileName {
             ProfileName::SmcB => "smc-b",
             ProfileName::Piv => "piv",
             ProfileName::PivRsa => "piv-rsa",
+            ProfileName::PivP384 => "piv-p384",
             ProfileName::Esteid => "esteid",
+            ProfileName::Beid17 => "beid17",
+            ProfileName::Beid18 => "beid18",
+            ProfileName::Jpki => "jpki",
+            ProfileName::Vitale2 => "vitale2",
         }
     }
 }

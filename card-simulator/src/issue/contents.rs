@@ -32,6 +32,10 @@ pub(super) fn contents(
             Content::CardholderId => cardholder_id(iccsn),
             Content::DocumentNumber => document_number(iccsn),
             Content::DocumentNumberString => tlv::encode(0x04, &document_number(iccsn)),
+            Content::IssuerCertificate => authority.issuer_of(first_key(keys)?)?,
+            Content::Belgian(kind) => {
+                super::belgian::content(kind, layout, iccsn, first_key(keys)?, authority)?
+            }
             Content::SignatureBudget => budget_file(layout, file, card.signatures_per_pin),
             Content::PersonalData => card.patient.personal_file()?,
             Content::InsuranceData => card.patient.insurance_file()?,
@@ -59,6 +63,12 @@ pub(super) fn contents(
         }
     }
     Ok(contents)
+}
+
+/// All keys of a card that has files about its issuer are of one kind.
+fn first_key<'k>(keys: &'k [(&'static Key, PrivateKey)]) -> Result<&'k PrivateKey, IssueError> {
+    let first = keys.first().map(|(_, key)| key);
+    first.ok_or_else(|| IssueError::Keys("the card has none".to_owned()))
 }
 
 fn deviate(

@@ -14,6 +14,8 @@ pub(crate) struct Layout {
     pub(crate) kind: CardKind,
     /// Which commands the card knows.
     pub(crate) dialect: Dialect,
+    /// Version of the applet, where a card tells it.
+    pub(crate) applet: Option<u8>,
     /// Number of logical channels, the basic one included.
     pub(crate) channels: usize,
     /// Shorthands for conditions, kept for documentation.
@@ -45,6 +47,12 @@ pub(crate) enum Dialect {
     Piv,
     /// The Estonian ID card of 2018.
     Esteid,
+    /// The Belgian eID card.
+    Beid,
+    /// The Japanese individual number card.
+    Jpki,
+    /// The French Carte Vitale 2.
+    Vitale,
 }
 
 /// The master file or an application.
@@ -106,12 +114,35 @@ pub(crate) enum Content {
     DocumentNumber,
     /// The same as an OCTET STRING.
     DocumentNumberString,
+    /// The certificate of the authority that issued the certificates in the same folder.
+    IssuerCertificate,
+    /// A file of the Belgian card.
+    Belgian(BelgianFile),
     /// EF.SSEC: signatures per PIN entry.
     SignatureBudget,
     PersonalData,
     InsuranceData,
     ProtectedData,
     StatusData,
+}
+
+/// What the files of a Belgian card are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BelgianFile {
+    /// Name and serial number of the card (ISO/IEC 7816-15).
+    TokenInfo,
+    /// Who the holder is.
+    Identity,
+    /// The national register's signature of it.
+    IdentitySignature,
+    /// Where the holder lives.
+    Address,
+    /// The national register's signature of it.
+    AddressSignature,
+    /// A portrait, JPEG.
+    Photo,
+    /// The certificate of the national register.
+    RegisterCertificate,
 }
 
 /// A password object: a PIN, or a further reference to one.

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::access::AccessText;
 use super::{
-    Algorithm, Anchor, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout, Password,
-    Secret, Structure, Transport,
+    Algorithm, Anchor, BelgianFile, CardKind, Content, Curve, Dialect, File, Folder, Key, KeyKind, Layout,
+    Password, Secret, Structure, Transport,
 };
 use crate::crypto::{FlagList, Rights};
 
@@ -35,6 +35,7 @@ pub(super) fn parse(text: &str, changes: Option<&str>) -> Result<Layout, LayoutE
         kind: text.kind,
         atr: bytes("atr", &text.atr)?,
         dialect: text.dialect,
+        applet: text.applet.as_deref().map(|version| byte("applet", version)).transpose()?,
         channels: text.channels,
         folders: Vec::new(),
         files: Vec::new(),
@@ -57,6 +58,7 @@ struct ProfileText {
     atr: String,
     #[serde(default)]
     dialect: Dialect,
+    applet: Option<String>,
     channels: usize,
     #[serde(default)]
     abbreviations: BTreeMap<String, String>,
@@ -295,6 +297,14 @@ fn content(text: &FileText) -> Result<Content, LayoutError> {
         Some("cardholder-id") => Ok(Content::CardholderId),
         Some("document-number") => Ok(Content::DocumentNumber),
         Some("document-number-string") => Ok(Content::DocumentNumberString),
+        Some("issuer-certificate") => Ok(Content::IssuerCertificate),
+        Some("token-info") => Ok(Content::Belgian(BelgianFile::TokenInfo)),
+        Some("identity") => Ok(Content::Belgian(BelgianFile::Identity)),
+        Some("identity-signature") => Ok(Content::Belgian(BelgianFile::IdentitySignature)),
+        Some("address") => Ok(Content::Belgian(BelgianFile::Address)),
+        Some("address-signature") => Ok(Content::Belgian(BelgianFile::AddressSignature)),
+        Some("photo") => Ok(Content::Belgian(BelgianFile::Photo)),
+        Some("register-certificate") => Ok(Content::Belgian(BelgianFile::RegisterCertificate)),
         Some("signature-budget") => Ok(Content::SignatureBudget),
         Some("personal-data") => Ok(Content::PersonalData),
         Some("insurance-data") => Ok(Content::InsuranceData),

@@ -20,6 +20,8 @@ pub(super) struct Command<'a> {
     pub(super) data: &'a [u8],
     /// Le; `None` if the command carries none.
     pub(super) expected: Option<Expected>,
+    /// Whether its lengths take two bytes.
+    pub(super) extended: bool,
 }
 
 /// Class byte without secure messaging: which meaning INS has, and the logical channel.
@@ -119,7 +121,8 @@ impl<'a> Command<'a> {
                 }
             }
         };
-        Ok(Command { class, chained, ins, p1, p2, data, expected })
+        let extended = matches!(body, [0, _, ..]);
+        Ok(Command { class, chained, ins, p1, p2, data, expected, extended })
     }
 
     /// P1 and P2 as one number.

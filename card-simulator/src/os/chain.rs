@@ -56,6 +56,16 @@ impl Card {
         Ok(self.piece(command, Reply::from(rest)))
     }
 
+    /// What is left of an answer, which is not kept.
+    pub(super) fn take_answer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.chain.answer)
+    }
+
+    /// Keeps an answer for GET RESPONSE.
+    pub(super) fn keep_answer(&mut self, answer: Vec<u8>) {
+        self.chain.answer = answer;
+    }
+
     /// As much of an answer as Le allows; 61xx tells how much is left.
     fn piece(&mut self, command: &Command<'_>, mut reply: Reply) -> Reply {
         let limit = command.expected.map_or(SHORT, |expected| expected.limit());

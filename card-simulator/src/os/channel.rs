@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beid::Input;
 use super::trust::Trust;
 use crate::crypto::{Pace, Rights, SecureChannel, TrustedChannel};
 use crate::layout::{Algorithm, File, Folder, Key, Layout, Origin, Password};
@@ -21,10 +22,21 @@ pub(super) struct Channel {
     pub(super) secure: Option<Secure>,
     /// Certificates, challenges and the roles of other cards.
     pub(super) trust: Trust,
+    /// The key of a Belgian card and what it signs.
+    pub(super) belgian: Option<Belgian>,
+    /// The PIN that is the selected file, on cards that select them so.
+    pub(super) secret: Option<&'static Password>,
     /// The password (by position) that the command directly before verified.
     pub(super) fresh: Option<usize>,
     /// Verified passwords (by position), each with the uses it has left; `None` is unlimited.
     verified: BTreeMap<usize, Option<u32>>,
+}
+
+/// A key of a Belgian card with what its algorithm takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belgian {
+    pub(super) key: &'static Key,
+    pub(super) input: Input,
 }
 
 /// An agreement on keys with the key object that was chosen for it.
@@ -73,6 +85,8 @@ impl Channel {
             agreement: None,
             secure: None,
             trust: Trust::default(),
+            belgian: None,
+            secret: None,
             fresh: None,
             verified: BTreeMap::new(),
         }

@@ -43,6 +43,11 @@ impl Sw {
         Sw(0x6100 | u16::from(u8::try_from(bytes).unwrap_or(0)))
     }
 
+    /// 6Cxx: the right length; 00 for 256.
+    pub(crate) fn right_length(bytes: usize) -> Sw {
+        Sw(0x6C00 | u16::from(u8::try_from(bytes).unwrap_or(0)))
+    }
+
     /// 63Cx: wrong secret or not verified, x tries left; more than 15 are shown as 15.
     pub(crate) fn tries_left(tries: u8) -> Sw {
         Sw(0x63C0 | u16::from(tries.min(15)))

@@ -114,7 +114,7 @@ impl Authority {
         }
         let key = match kind {
             RootKind::Rsa => self.rsa_keys.authority_key()?,
-            _ => PrivateKey::generate(kind.key_kind())?.ok_or_else(|| PkiError::Key(key_path.clone()))?,
+            _ => self.new_key(kind)?,
         };
         let name = subject::authority(kind.common_name())?;
         let extensions = extensions::authority_extensions(&name)?;
@@ -123,6 +123,16 @@ impl Authority {
         self.save(&key_path, &key, &certificate_path, &certificate)?;
         write(&self.directory.join("ca.pem"), self.anchors()?.as_bytes(), 0o644)?;
         Ok(Root { key, certificate })
+    }
+
+    /// A fresh key of a kind.
+    pub(super) fn new_key(&self, kind: RootKind) -> Result<PrivateKey, PkiError> {
+        let made = match kind {
+            // The last of three: cards have two at most.
+            RootKind::Rsa => self.rsa_keys.card_keys(3)?.pop(),
+            _ => PrivateKey::generate(kind.key_kind())?,
+        };
+        made.ok_or_else(|| PkiError::Key(self.path(kind, "key.pem")))
     }
 
     /// Writes a key, readable by its owner only, and its certificate, both PEM.
@@ -145,7 +155,7 @@ impl Authority {
     }
 
     pub(super) fn path(&self, kind: RootKind, extension: &str) -> PathBuf {
-        self.directory.join(format!("{}.{extension}", kind.file_name()))
+        self.directory.join(format!("root-{}.{extension}", kind.key_name()))
     }
 }
 
@@ -153,7 +163,7 @@ impl RootKind {
     pub(super) const ALL: [RootKind; 4] =
         [RootKind::Brainpool, RootKind::P256, RootKind::P384, RootKind::Rsa];
 
-    fn of(key: &PrivateKey) -> RootKind {
+    pub(super) fn of(key: &PrivateKey) -> RootKind {
         match key {
             PrivateKey::Brainpool(_) => RootKind::Brainpool,
             PrivateKey::P256(_) => RootKind::P256,
@@ -171,12 +181,12 @@ impl RootKind {
         }
     }
 
-    fn file_name(self) -> &'static str {
+    pub(super) fn key_name(self) -> &'static str {
         match self {
-            RootKind::Brainpool => "root-brainpoolP256r1",
-            RootKind::P256 => "root-secp256r1",
-            RootKind::P384 => "root-secp384r1",
-            RootKind::Rsa => "root-rsa2048",
+            RootKind::Brainpool => "brainpoolP256r1",
+            RootKind::P256 => "secp256r1",
+            RootKind::P384 => "secp384r1",
+            RootKind::Rsa => "rsa2048",
         }
     }
 

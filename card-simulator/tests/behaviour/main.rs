@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is the report")]
 
+mod beid;
 mod cards;
 mod channels;
 mod esteid;
 mod image;
 mod insurance;
+mod jpki;
 mod pins;
 mod piv;
 mod roles;
@@ -14,3 +16,4 @@ mod signatures;
 mod socket;
 mod strictness;
 mod virtual_reader;
+mod vitale;
