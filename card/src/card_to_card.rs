@@ -103,7 +103,8 @@ pub enum RoleError {
 pub fn enter_pin(hpc: &mut dyn Transport, pin: &Pin) -> Result<(), RoleError> {
     section(hpc, |hpc| {
         select_master_file(hpc)?;
-        let verify = Command::new(0x00, 0x20, 0x00, PIN).data(pin.block().to_vec()).sensitive();
+        let block = pin.block().ok_or(RoleError::Pin(PinStatus::Unknown))?.to_vec();
+        let verify = Command::new(0x00, 0x20, 0x00, PIN).data(block).sensitive();
         match hpc.transmit(&verify)?.status {
             StatusWord::OK => Ok(()),
             StatusWord::CONDITIONS => Err(RoleError::Pin(PinStatus::TransportPin)),

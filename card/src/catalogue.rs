@@ -20,7 +20,7 @@ pub struct KnownCard {
     pub standard: String,
     /// What such cards have to be certified for.
     pub assurance: Option<Assurance>,
-    /// What this project can do with the card: `insurance-data`, `certificates`, `authenticate`, `sign`,
+    /// What this project can do with the card: `insurance-data`, `identity`, `certificates`, `authenticate`, `sign`,
     /// `decipher`. Every card here can be named, that is not listed.
     #[serde(default)]
     pub abilities: Vec<String>,

@@ -14,7 +14,7 @@ const MAX_READS: usize = MAX_FILE / 256 + 2;
 
 /// Whether card and reader know extended length: believed until a 6700 or a failing reader says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Length {
+pub enum Length {
     /// One READ BINARY for a whole file.
     Extended,
     /// Blocks of 256 bytes.
@@ -23,9 +23,11 @@ pub(crate) enum Length {
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FileError {
+pub enum FileError {
+    /// The card refused.
     #[error("READ BINARY: {0}")]
     Status(StatusWord),
+    /// The connection failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
@@ -71,8 +73,13 @@ fn read_from(
     Ok(data)
 }
 
-/// As [`read`], but the file that is selected already.
-pub(crate) fn read_current(
+/// Reads the file that is selected until `wanted` (given what is there already) is satisfied or the file ends. `wanted`
+/// answers `None` as long as it cannot tell; then a block shorter than asked for ends the file. What comes back may be
+/// shorter or longer than wanted.
+///
+/// # Errors
+/// The card refuses, or the connection fails.
+pub fn read_current(
     transport: &mut dyn Transport,
     length: &mut Length,
     wanted: impl Fn(&[u8]) -> Option<usize>,

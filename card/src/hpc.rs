@@ -13,11 +13,13 @@ use crate::profile::{
 };
 use crate::transport::{PinPad, Traffic, Transport, WholeAnswers};
 
+mod beid;
 mod budget;
 mod commands;
 mod decipher;
 mod error;
 mod esteid;
+mod jpki;
 mod known;
 mod login;
 mod open;

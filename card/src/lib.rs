@@ -14,6 +14,7 @@ pub mod card_to_card;
 pub mod catalogue;
 pub mod cv_certificate;
 pub mod egk;
+pub mod file;
 pub mod hpc;
 pub mod identify;
 pub mod pace;
@@ -27,7 +28,6 @@ pub mod survey;
 pub mod tlv;
 pub mod transport;
 
-mod file;
 mod iccsn;
 #[cfg(test)]
 mod script;

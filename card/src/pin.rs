@@ -1,4 +1,4 @@
-//! PINs: format-2 blocks (ISO 9564-1 clause 8.3, gemSpec_COS clause 8.1.7), ASCII fields, and the states a card
+//! PINs: format-2 blocks (ISO 9564-1 clause 8.3, gemSpec_COS clause 8.1.7), ASCII fields, letters, and the states a card
 //! reports.
 
 use std::fmt;
@@ -9,13 +9,19 @@ use crate::profile::PinFormat;
 use crate::status::StatusWord;
 
 /// The longest PIN a format-2 block holds in the card's sense: 12 digits.
-const MAX_DIGITS: usize = 12;
+const MAX_DIGITS: u8 = 12;
+/// The longest PIN any card here takes.
+const MAX_CHARACTERS: u8 = 16;
+/// Room for it.
+const ROOM: usize = 16;
 
-/// A PIN as typed, held as the 8-byte block that goes to the card. Wiped from memory when dropped.
+/// A PIN as typed. Wiped from memory when dropped.
 #[derive(Clone)]
 pub struct Pin {
-    block: Zeroizing<[u8; 8]>,
-    digits: u8,
+    text: Zeroizing<[u8; ROOM]>,
+    characters: u8,
+    /// The 8-byte block that goes to the card; `None` if there are letters in it.
+    block: Option<Zeroizing<[u8; 8]>>,
 }
 
 /// Why a PIN is not sent to a card. Says nothing about the PIN but its length.
@@ -34,6 +40,9 @@ pub enum PinFormatError {
     /// Something else than ASCII digits; no try was spent.
     #[error("a PIN consists of the digits 0 to 9 only")]
     NotDigits,
+    /// Something else than capital ASCII letters and digits; no try was spent.
+    #[error("this PIN consists of the capital letters A to Z and the digits 0 to 9 only")]
+    NotCapitals,
 }
 
 impl Pin {
@@ -42,56 +51,80 @@ impl Pin {
     /// # Errors
     /// Wrong length, or a character that is not a digit.
     pub fn parse(ascii: &[u8], min: u8, max: u8) -> Result<Pin, PinFormatError> {
-        let got = ascii.len();
-        let length = PinFormatError::Length { got, min, max };
-        if got < usize::from(min) || got > usize::from(max).min(MAX_DIGITS) {
-            return Err(length);
-        }
+        let characters = length(ascii, min, max.min(MAX_DIGITS), max)?;
         if !ascii.iter().all(u8::is_ascii_digit) {
             return Err(PinFormatError::NotDigits);
         }
-        let digits = u8::try_from(got).map_err(|_| length)?;
         let mut block = Zeroizing::new([0xFF; 8]);
         let (first, rest) = block.split_at_mut(1);
-        first.fill(0x20 | digits);
+        first.fill(0x20 | characters);
         for (byte, pair) in rest.iter_mut().zip(ascii.chunks(2)) {
             let high = pair.first().map_or(0x0F, |digit| digit & 0x0F);
             let low = pair.get(1).map_or(0x0F, |digit| digit & 0x0F);
             *byte = high << 4 | low;
         }
-        Ok(Pin { block, digits })
+        Ok(Pin { text: text(ascii), characters, block: Some(block) })
     }
 
-    /// Number of digits.
+    /// Takes `min` to `max` capital ASCII letters and digits.
+    ///
+    /// # Errors
+    /// Wrong length, or another character.
+    pub fn parse_letters(ascii: &[u8], min: u8, max: u8) -> Result<Pin, PinFormatError> {
+        let characters = length(ascii, min, max.min(MAX_CHARACTERS), max)?;
+        if !ascii.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()) {
+            return Err(PinFormatError::NotCapitals);
+        }
+        Ok(Pin { text: text(ascii), characters, block: None })
+    }
+
+    /// Number of characters.
     pub fn digits(&self) -> u8 {
-        self.digits
+        self.characters
     }
 
-    /// The format-2 block: `2`, the number of digits, the digits, filled with `F` to 8 bytes.
-    pub fn block(&self) -> &[u8; 8] {
-        &self.block
+    /// The format-2 block: `2`, the number of digits, the digits, filled with `F` to 8 bytes. `None` for a PIN that may
+    /// hold letters.
+    pub fn block(&self) -> Option<&[u8; 8]> {
+        self.block.as_deref()
     }
-}
 
-impl Pin {
-    /// The PIN as a card of this format wants it in a command; `None` if it holds fewer digits.
+    /// The PIN as a card of this format wants it in a command; `None` if it cannot be written so.
     pub fn field(&self, format: PinFormat) -> Option<Zeroizing<Vec<u8>>> {
         match format {
-            PinFormat::Format2 => Some(Zeroizing::new(self.block.to_vec())),
-            PinFormat::Ascii8 => self.ascii(8),
-            PinFormat::Ascii12 => self.ascii(12),
+            PinFormat::Format2 => self.block().map(|block| Zeroizing::new(block.to_vec())),
+            PinFormat::Ascii8 => self.filled(8),
+            PinFormat::Ascii12 => self.filled(12),
+            PinFormat::Ascii => Some(Zeroizing::new(self.characters().to_vec())),
         }
     }
 
-    fn ascii(&self, length: usize) -> Option<Zeroizing<Vec<u8>>> {
-        let nibbles = self.block.iter().skip(1).flat_map(|byte| [byte >> 4, byte & 0x0F]);
+    fn filled(&self, length: usize) -> Option<Zeroizing<Vec<u8>>> {
         let mut field = Zeroizing::new(Vec::with_capacity(length));
-        field.extend(nibbles.take(self.digits.into()).map(|digit| b'0' | digit));
+        field.extend_from_slice(self.characters());
         (field.len() <= length).then(|| {
             field.resize(length, 0xFF);
             field
         })
     }
+
+    fn characters(&self) -> &[u8] {
+        self.text.get(..usize::from(self.characters)).unwrap_or_default()
+    }
+}
+
+/// The number of characters, if it is from `min` to `most`; `max` is what the card says.
+fn length(ascii: &[u8], min: u8, most: u8, max: u8) -> Result<u8, PinFormatError> {
+    let fitting = u8::try_from(ascii.len()).ok().filter(|length| (min..=most).contains(length));
+    fitting.ok_or(PinFormatError::Length { got: ascii.len(), min, max })
+}
+
+fn text(ascii: &[u8]) -> Zeroizing<[u8; ROOM]> {
+    let mut text = Zeroizing::new([0; ROOM]);
+    for (place, byte) in text.iter_mut().zip(ascii) {
+        *place = *byte;
+    }
+    text
 }
 
 /// Prints nothing of the PIN.
@@ -153,7 +186,7 @@ mod tests {
             (b"123456789012", hex!("2C123456789012FF")),
         ];
         for (digits, block) in cases {
-            assert_eq!(Pin::parse(digits, 4, 12).unwrap().block(), &block);
+            assert_eq!(Pin::parse(digits, 4, 12).unwrap().block(), Some(&block));
         }
     }
 
@@ -174,6 +207,21 @@ mod tests {
         assert_eq!(Pin::parse(b"12345a", 6, 8).unwrap_err(), PinFormatError::NotDigits);
         assert_eq!(Pin::parse("12345٣".as_bytes(), 6, 8).unwrap_err(), PinFormatError::NotDigits);
         assert!(Pin::parse(&[b'1'; 13], 0, 255).is_err(), "a block holds twelve digits");
+    }
+
+    #[test]
+    fn a_pin_of_letters_is_sent_as_typed_and_fits_in_no_block() {
+        let pin = Pin::parse_letters(b"ABC123", 6, 16).unwrap();
+        assert_eq!(pin.field(PinFormat::Ascii).unwrap().as_slice(), b"ABC123");
+        assert_eq!((pin.block(), pin.field(PinFormat::Format2)), (None, None));
+        for (text, error) in [
+            (&b"ABC12"[..], PinFormatError::Length { got: 5, min: 6, max: 16 }),
+            (b"ABCDEFGHIJKLMNOPQ", PinFormatError::Length { got: 17, min: 6, max: 16 }),
+            (b"abc123", PinFormatError::NotCapitals),
+            (b"ABC 12", PinFormatError::NotCapitals),
+        ] {
+            assert_eq!(Pin::parse_letters(text, 6, 16).unwrap_err(), error);
+        }
     }
 
     #[test]

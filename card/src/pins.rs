@@ -390,7 +390,9 @@ impl CardPin {
     }
 
     fn check(&self, pin: &Pin, [min, max]: [u8; 2]) -> Result<(), PinFormatError> {
-        if (min..=max).contains(&pin.digits()) {
+        if pin.block().is_none() {
+            Err(PinFormatError::NotDigits)
+        } else if (min..=max).contains(&pin.digits()) {
             Ok(())
         } else {
             Err(PinFormatError::Length { got: pin.digits().into(), min, max })
@@ -398,7 +400,8 @@ impl CardPin {
     }
 
     fn command(&self, instruction: u8, mode: u8, values: &[&Pin]) -> Command {
-        let blocks = zeroize::Zeroizing::new(values.iter().map(|pin| *pin.block()).collect::<Vec<_>>());
+        let blocks =
+            zeroize::Zeroizing::new(values.iter().filter_map(|pin| pin.block().copied()).collect::<Vec<_>>());
         self.blocks(instruction, mode, &blocks)
     }
 

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::pin::{Pin, PinFormatError};
+
 /// A health professional card.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +51,10 @@ pub enum Dialect {
     Piv,
     /// The Estonian ID card of 2018.
     Esteid,
+    /// The Belgian eID card, applets 1.7 and 1.8.
+    Beid,
+    /// The Japanese individual number card.
+    Jpki,
 }
 
 /// Which of the two PIN-protected applications.
@@ -87,8 +93,12 @@ pub struct PinProfile {
     /// How digits are written in commands.
     #[serde(default)]
     pub format: PinFormat,
-    /// P2 of VERIFY: the password identifier, with bit 8 set for one that lives in the application.
+    /// P2 of VERIFY: the password identifier, with bit 8 set for one that lives in the application. JPKI: the low byte of
+    /// the PIN's file identifier.
     pub reference: u8,
+    /// Whether the PIN may hold the capital letters A to Z besides digits.
+    #[serde(default)]
+    pub letters: bool,
     /// Fewest digits.
     pub min: u8,
     /// Most digits.
@@ -97,7 +107,7 @@ pub struct PinProfile {
     pub tries: u8,
     /// Digits of the PIN the card is shipped with; too few for a PIN of one's own.
     pub transport: u8,
-    /// Digits of the PUK.
+    /// Digits of the PUK; 0 for a PIN that has none.
     pub puk: u8,
     /// Whether the PUK can set another PIN. If not, it gives the old PIN its tries back and no more.
     pub puk_sets_pin: bool,
@@ -107,6 +117,14 @@ impl PinProfile {
     /// Whether the PIN belongs to the MF, not to the application (bit 8 of the reference is clear, ISO/IEC 7816-4 clause 11.5.2).
     pub fn is_global(&self) -> bool {
         self.reference & 0x80 == 0
+    }
+
+    /// Takes a PIN as it was typed, of `min` to `max` characters.
+    ///
+    /// # Errors
+    /// Wrong length, or a character that this PIN cannot have.
+    pub fn parse(&self, text: &[u8], min: u8, max: u8) -> Result<Pin, PinFormatError> {
+        if self.letters { Pin::parse_letters(text, min, max) } else { Pin::parse(text, min, max) }
     }
 }
 
@@ -123,6 +141,9 @@ pub enum PinFormat {
     /// ASCII digits, filled with `FF` to twelve bytes.
     #[serde(rename = "ascii-12")]
     Ascii12,
+    /// ASCII characters, not filled.
+    #[serde(rename = "ascii")]
+    Ascii,
 }
 
 /// One private key and its certificate. Keys with the same certificate file are alternatives: the key in the
@@ -150,6 +171,9 @@ pub struct KeyProfile {
     /// Path of the certificate from the card's main application, for cards that select files by path.
     #[serde(default, deserialize_with = "hex_bytes")]
     pub certificate_path: Vec<u8>,
+    /// Whether the certificate can be read only after the PIN of the application was entered.
+    #[serde(default)]
+    pub certificate_behind_pin: bool,
     /// File identifier of the certificate; PIV: the last two bytes of its tag.
     pub certificate_fid: u16,
     /// CKA_ID: small, fixed, unique on the card, never 0.
@@ -287,9 +311,11 @@ pub fn profiles() -> &'static [Profile] {
 }
 
 const SOURCES: &[(&str, &str)] = &[
+    ("beid", include_str!("../profiles/beid.toml")),
     ("esteid", include_str!("../profiles/esteid.toml")),
     ("hba-g21", include_str!("../profiles/hba-g21.toml")),
     ("hpc-p384", include_str!("../profiles/hpc-p384.toml")),
+    ("jpki", include_str!("../profiles/jpki.toml")),
     ("piv", include_str!("../profiles/piv.toml")),
     ("smc-b", include_str!("../profiles/smc-b.toml")),
 ];

@@ -124,7 +124,7 @@ impl Pair {
 
     /// VERIFY of one of the patient's PINs.
     fn patient_enters(&mut self, reference: u8, digits: &str) {
-        let verify = Command::new(0x00, 0x20, 0x00, reference).data(pin(digits).block().to_vec());
+        let verify = Command::new(0x00, 0x20, 0x00, reference).data(pin(digits).block().unwrap().to_vec());
         self.egk.begin().unwrap();
         assert!(self.egk.transmit(&verify).unwrap().status.is_ok());
         self.egk.end().unwrap();

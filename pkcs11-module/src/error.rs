@@ -179,7 +179,7 @@ fn card_rv(error: &CardError) -> CK_RV {
         CardError::PukSetsNoPin => CKR_FUNCTION_REJECTED,
         CardError::PinNotUsable { .. } => CKR_PIN_EXPIRED,
         CardError::PinFormat(PinFormatError::Length { .. }) => CKR_PIN_LEN_RANGE,
-        CardError::PinFormat(PinFormatError::NotDigits) => CKR_PIN_INVALID,
+        CardError::PinFormat(PinFormatError::NotDigits | PinFormatError::NotCapitals) => CKR_PIN_INVALID,
         CardError::NotLoggedIn | CardError::Reset => CKR_USER_NOT_LOGGED_IN,
         CardError::KeyMissing => CKR_KEY_HANDLE_INVALID,
         CardError::SchemeNotAllowed { .. } => CKR_MECHANISM_INVALID,

@@ -76,9 +76,9 @@ pub(crate) fn unblock(unblock: &Unblock, common: &Common, out: &mut dyn Write) -
     let application = unblock.pin.application();
     let rules = rules(&card, application)?;
     let mut secrets = unblock.secrets.open()?;
-    let puk = parse(&secrets.next("PUK")?, rules.puk, rules.puk)?;
+    let puk = parse(rules, &secrets.next("PUK")?, rules.puk, rules.puk)?;
     let new = match unblock.new_pin {
-        true => Some(parse(&secrets.next_new("new PIN")?, rules.min, rules.max)?),
+        true => Some(parse(rules, &secrets.next_new("new PIN")?, rules.min, rules.max)?),
         false => None,
     };
     card.unblock_pin(application, &puk, new.as_ref())?;
@@ -124,10 +124,12 @@ pub(crate) fn replace(
     }
     let mut secrets = secrets.open()?;
     let present = match status {
-        PinStatus::TransportPin => parse(&secrets.next("transport PIN")?, rules.transport, rules.transport)?,
-        _ => parse(&secrets.next("present PIN")?, rules.min, rules.max)?,
+        PinStatus::TransportPin => {
+            parse(rules, &secrets.next("transport PIN")?, rules.transport, rules.transport)?
+        }
+        _ => parse(rules, &secrets.next("present PIN")?, rules.min, rules.max)?,
     };
-    let new = parse(&secrets.next_new("new PIN")?, rules.min, rules.max)?;
+    let new = parse(rules, &secrets.next_new("new PIN")?, rules.min, rules.max)?;
     card.change_pin(application, &present, &new)?;
     show::done(out, &rules.label, "has its new value", common.json)
 }
@@ -137,6 +139,6 @@ fn rules(card: &Hpc, application: Application) -> Result<&'static PinProfile, Fa
     profile.map(|profile| &profile.pin).ok_or(Failure::NoSuchPin)
 }
 
-fn parse(text: &Zeroizing<String>, min: u8, max: u8) -> Result<Pin, Failure> {
-    Pin::parse(text.as_bytes(), min, max).map_err(|error| card::hpc::CardError::from(error).into())
+fn parse(rules: &PinProfile, text: &Zeroizing<String>, min: u8, max: u8) -> Result<Pin, Failure> {
+    rules.parse(text.as_bytes(), min, max).map_err(|error| card::hpc::CardError::from(error).into())
 }

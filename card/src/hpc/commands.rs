@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{esteid, piv};
+use super::{beid, esteid, jpki, piv};
 use crate::apdu::{Channel, Command, Le};
 use crate::pin::Pin;
 use crate::profile::{Dialect, KeyKind, PinProfile, SignatureScheme};
@@ -16,30 +16,43 @@ pub(super) fn select_mf() -> Command {
 /// SELECT an application by its identifier.
 pub(super) fn select_application(dialect: Dialect, aid: &[u8]) -> Command {
     match dialect {
-        Dialect::Cos | Dialect::Esteid => select_mf().data(aid),
+        Dialect::Cos | Dialect::Esteid | Dialect::Beid | Dialect::Jpki => select_mf().data(aid),
         Dialect::Piv => piv::select(aid),
     }
 }
 
-/// How many tries a PIN has left, and whether it was entered.
-pub(super) fn pin_status(dialect: Dialect, reference: u8) -> Command {
-    match dialect {
+/// How many tries a PIN has left, and whether it was entered; `None` if the card does not tell.
+pub(super) fn pin_status(dialect: Dialect, reference: u8) -> Option<Command> {
+    Some(match dialect {
         Dialect::Cos => Command::new(0x80, 0x20, 0x00, reference),
         Dialect::Piv => piv::pin_status(reference),
         Dialect::Esteid => esteid::pin_attributes(reference),
-    }
+        Dialect::Jpki => jpki::pin_status(),
+        Dialect::Beid => return None,
+    })
 }
 
 /// VERIFY; `None` for a PIN that the card cannot have. Without a PIN, a block for a reader to fill.
-pub(super) fn verify(profile: &PinProfile, pin: Option<&Pin>) -> Option<Command> {
+pub(super) fn verify(dialect: Dialect, profile: &PinProfile, pin: Option<&Pin>) -> Option<Command> {
+    if dialect == Dialect::Jpki {
+        return jpki::verify(profile, pin?);
+    }
     let field = field(profile, pin)?;
     Some(Command::new(0x00, 0x20, 0x00, profile.reference).data(field.as_slice()).sensitive())
 }
 
-/// CHANGE REFERENCE DATA, old and new value, or blocks for a reader to fill.
-pub(super) fn change(profile: &PinProfile, pins: Option<(&Pin, &Pin)>) -> Option<Command> {
+/// CHANGE REFERENCE DATA, old and new value, or blocks for a reader to fill. The first command that is refused ends it.
+pub(super) fn change(
+    dialect: Dialect,
+    profile: &PinProfile,
+    pins: Option<(&Pin, &Pin)>,
+) -> Option<Vec<Command>> {
+    if dialect == Dialect::Jpki {
+        return jpki::change(profile, pins?);
+    }
     let (old, new) = (field(profile, pins.map(|pins| pins.0))?, field(profile, pins.map(|pins| pins.1))?);
-    Some(Command::new(0x00, 0x24, 0x00, profile.reference).data([old.as_slice(), &new].concat()).sensitive())
+    let data = [old.as_slice(), &new].concat();
+    Some(vec![Command::new(0x00, 0x24, 0x00, profile.reference).data(data).sensitive()])
 }
 
 fn field(profile: &PinProfile, pin: Option<&Pin>) -> Option<Zeroizing<Vec<u8>>> {
@@ -57,8 +70,10 @@ pub(super) fn unblock(
     puk: &Pin,
     new: Option<&Pin>,
 ) -> Option<Vec<Command>> {
-    if dialect == Dialect::Esteid {
-        return esteid::unblock(profile, puk, new);
+    match dialect {
+        Dialect::Esteid => return esteid::unblock(profile, puk, new),
+        Dialect::Beid => return beid::unblock(profile, puk),
+        Dialect::Cos | Dialect::Piv | Dialect::Jpki => {}
     }
     let mut fields = puk.field(profile.format)?.to_vec();
     let mode = if new.is_some() { 0x00 } else { 0x01 };
@@ -75,6 +90,8 @@ pub(super) fn select_key(dialect: Dialect, key: KeyChoice) -> Option<Command> {
         Dialect::Cos => Some(Command::new(0x00, 0x22, 0x41, 0xB6).data(template)),
         Dialect::Piv => None,
         Dialect::Esteid => Some(esteid::select_key(key)),
+        Dialect::Beid => Some(beid::select_key(key)),
+        Dialect::Jpki => Some(jpki::select_key(key)),
     }
 }
 
@@ -98,16 +115,19 @@ pub(super) fn sign(
     input: &[u8],
 ) -> Vec<Command> {
     match dialect {
-        Dialect::Cos => vec![Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)],
+        Dialect::Cos | Dialect::Beid => {
+            vec![Command::new(0x00, 0x2A, 0x9E, 0x9A).data(input).le(Le::SHORT_WILDCARD)]
+        }
         Dialect::Piv => piv::sign(key, kind, scheme, input),
         Dialect::Esteid => vec![esteid::sign(key, input)],
+        Dialect::Jpki => vec![jpki::sign(input)],
     }
 }
 
 /// The signature in an answer; `None` if it is none.
 pub(super) fn signature(dialect: Dialect, kind: KeyKind, answer: Vec<u8>) -> Option<Vec<u8>> {
     match dialect {
-        Dialect::Cos | Dialect::Esteid => Some(answer),
+        Dialect::Cos | Dialect::Esteid | Dialect::Beid | Dialect::Jpki => Some(answer),
         Dialect::Piv => piv::signature(kind, &answer),
     }
 }

@@ -4,7 +4,7 @@
 //! Selecting an application by its identifier may end what was verified in another one, so that a login counts as over
 //! when this driver selects something else.
 
-use super::commands::{self, KeyChoice};
+use super::commands::KeyChoice;
 use super::open::select_home;
 use super::session::Place;
 use super::{CardError, Hpc};
@@ -104,7 +104,7 @@ impl Hpc {
         } else {
             self.select_shared(profile)?;
         }
-        let answer = self.send(&commands::pin_status(self.profile.dialect, profile.pin.reference))?;
+        let answer = self.send(&pin_attributes(profile.pin.reference))?;
         let status = tries(&answer).map_or(PinStatus::Unknown, |tries| match tries {
             0 => PinStatus::Blocked,
             tries => PinStatus::NotVerified { tries },

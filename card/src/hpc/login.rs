@@ -55,7 +55,10 @@ impl Hpc {
             }
             // PIN.QES belongs to its DF and falls when that is left; PIN.CH of the basic channel ends with a reset only.
             Place::Shared if self.profile.dialect == Dialect::Piv => self.piv_farewell(application),
-            Place::Shared if self.profile.dialect == Dialect::Esteid => select_home(self.profile),
+            Place::Shared if self.profile.dialect == Dialect::Beid => self.beid_farewell(application),
+            Place::Shared if matches!(self.profile.dialect, Dialect::Esteid | Dialect::Jpki) => {
+                select_home(self.profile)
+            }
             Place::Shared if application == Application::Qes => commands::select_mf(),
             Place::Shared | Place::Nowhere => return Ok(()),
         };
@@ -105,12 +108,16 @@ impl Hpc {
         sent: &mut bool,
     ) -> Result<(), CardError> {
         let channel = self.enter(profile)?;
+        let dialect = self.profile.dialect;
+        if dialect == Dialect::Beid && profile.application == Application::Qes {
+            self.choose_key_before_pin(profile.application)?;
+        }
         let session = self.session(profile.application)?;
         let before = session.pin;
         session.logged_in = false;
         session.pin = PinStatus::Unknown;
         let rules = &profile.pin;
-        let verify = commands::verify(rules, pin);
+        let verify = commands::verify(dialect, rules, pin);
         let verify = verify.ok_or_else(|| wrong_length(pin, rules.min, rules.max))?;
         *sent = true;
         let answer = match pin {
@@ -129,7 +136,7 @@ impl Hpc {
             (StatusWord::OK, _) => {
                 session.logged_in = true;
                 session.pin = PinStatus::Verified;
-                Ok(())
+                self.read_behind_pin(profile.application)
             }
             (StatusWord::BLOCKED, _) | (_, Some(0)) => {
                 session.pin = PinStatus::Blocked;
@@ -164,7 +171,13 @@ impl Hpc {
                 session.key = None;
                 Ok(Channel::BASIC)
             }
-            None => self.select_shared(profile).map(|()| Channel::BASIC),
+            None => {
+                self.select_shared(profile)?;
+                if self.profile.dialect == Dialect::Jpki {
+                    self.select_pin(profile)?;
+                }
+                Ok(Channel::BASIC)
+            }
         }
     }
 
@@ -190,9 +203,14 @@ impl Hpc {
     /// Selects the application on the basic channel.
     pub(super) fn select_shared(&mut self, profile: &'static ApplicationProfile) -> Result<(), CardError> {
         self.leave_shared_channel();
-        let status = self.send(&commands::select_application(self.profile.dialect, &profile.aid))?.status;
-        if !status.is_ok() {
-            return Err(CardError::Status { command: "SELECT", status });
+        if self.profile.dialect == Dialect::Beid {
+            self.reach_applet(profile)?;
+        } else {
+            let select = commands::select_application(self.profile.dialect, &profile.aid);
+            let status = self.send(&select)?.status;
+            if !status.is_ok() {
+                return Err(CardError::Status { command: "SELECT", status });
+            }
         }
         let session = self.session(profile.application)?;
         session.place = Place::Shared;

@@ -5,7 +5,7 @@
 //! everything is read at once (`docs/decisions/ten-commands-to-know-a-card.md`).
 
 use super::known::{self, Clue, Recall};
-use super::{CardError, CardKey, Hpc, OpenError, commands, esteid, piv};
+use super::{CardError, CardKey, Hpc, OpenError, beid, commands, esteid, jpki, piv};
 use crate::apdu::{Channel, Command, Response};
 use crate::file::{self, FileError, Length};
 use crate::iccsn;
@@ -44,8 +44,8 @@ impl Hpc {
             }
             selected = Some(application.application);
             self.read_keys(application, Channel::BASIC, &mut length)?;
-            // Its certificates are read from another application.
-            selected = selected.filter(|_| profile.dialect != Dialect::Esteid);
+            // Elsewhere the certificates are read by paths, or anew what else is to be used is selected.
+            selected = selected.filter(|_| matches!(profile.dialect, Dialect::Cos | Dialect::Piv));
         }
         self.all_read(selected);
         Ok(())
@@ -133,11 +133,15 @@ impl Hpc {
         let mut transport = OnChannel { transport: &mut *self.transport, channel };
         let mut keys = Vec::new();
         for alternatives in profile.keys.chunk_by(|a, b| a.certificate_fid == b.certificate_fid) {
-            let Some(first) = alternatives.first() else { continue };
+            let Some(first) = alternatives.first().filter(|key| !key.certificate_behind_pin) else {
+                continue;
+            };
             let read = match card.dialect {
                 Dialect::Cos => read_certificates(&mut transport, first, length, &mut self.complete)?,
                 Dialect::Piv => piv::certificate(&mut transport, first.certificate_fid)?.unwrap_or_default(),
                 Dialect::Esteid => esteid::certificate(&mut transport, card, &first.certificate_path)?,
+                Dialect::Beid => beid::certificate(&mut transport, &first.certificate_path)?,
+                Dialect::Jpki => jpki::certificate(&mut transport, first.certificate_fid)?,
             };
             keys.extend(
                 choose(alternatives, &read).and_then(|key| card_key(profile.application, key, &read)),
@@ -222,6 +226,8 @@ pub(super) fn read_serial(
         Dialect::Cos => {}
         Dialect::Piv => return Ok(piv::serial(transport)?),
         Dialect::Esteid => return Ok(esteid::serial(transport)?),
+        Dialect::Beid => return Ok(beid::serial(transport)?),
+        Dialect::Jpki => return Ok(jpki::serial(transport)?),
     }
     let gdo = file::read(transport, iccsn::GDO_SFID, &mut Length::Short, |_| None);
     Ok(iccsn::parse(&gdo.map_err(open_error)?))
@@ -241,6 +247,8 @@ fn serial_file(profile: &Profile) -> &'static str {
         Dialect::Cos => "EF.GDO",
         Dialect::Piv => "the CHUID",
         Dialect::Esteid => "the document number",
+        Dialect::Beid => "GET CARD DATA",
+        Dialect::Jpki => "the certificate for authentication",
     }
 }
 

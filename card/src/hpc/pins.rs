@@ -1,6 +1,7 @@
 //! Changing and unblocking a PIN: CHANGE REFERENCE DATA and RESET RETRY COUNTER (gemSpec_COS clauses 14.6.1, 14.6.5).
 
 use super::login::{check_length, wrong_length};
+use super::open::select_home;
 use super::session::Session;
 use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
@@ -75,17 +76,27 @@ impl Hpc {
         // The answer may get lost.
         self.session(profile.application)?.pin = PinStatus::Unknown;
         *sent = true;
-        let command = commands::change(&profile.pin, pins);
-        let command =
-            command.ok_or_else(|| wrong_length(pins.map(|(_, new)| new), min, max))?.on_channel(channel);
-        let answer = match pins {
-            Some(_) => self.send(&command),
-            None => self.send_from_pad(&command, &PinEntry::Change(min.min(*old_digits.start())..=max)),
-        };
-        if let Err(CardError::PinPad(_)) = answer {
-            self.session(profile.application)?.pin = before;
+        let commands = commands::change(self.profile.dialect, &profile.pin, pins);
+        let mut status = StatusWord::OK;
+        for command in commands.ok_or_else(|| wrong_length(pins.map(|(_, new)| new), min, max))? {
+            let command = command.on_channel(channel);
+            let answer = match pins {
+                Some(_) => self.send(&command),
+                None => self.send_from_pad(&command, &PinEntry::Change(min.min(*old_digits.start())..=max)),
+            };
+            if let Err(CardError::PinPad(_)) = answer {
+                self.session(profile.application)?.pin = before;
+            }
+            status = answer?.status;
+            if !status.is_ok() {
+                break;
+            }
         }
-        let status = answer?.status;
+        if self.profile.dialect == Dialect::Jpki && !self.session(profile.application)?.logged_in {
+            // The old PIN was verified on the way.
+            self.send(&select_home(self.profile))?;
+            self.leave_shared_channel();
+        }
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {
@@ -160,9 +171,17 @@ impl Hpc {
         if self.profile.dialect == Dialect::Esteid {
             return self.ask_tries(profile);
         }
+        // Asking would end the login.
+        if self.profile.dialect == Dialect::Jpki && self.session(profile.application)?.logged_in {
+            self.select_pin(profile)?;
+            self.session(profile.application)?.key = None;
+            return Ok((Channel::BASIC, PinStatus::Verified));
+        }
         let channel = self.enter(profile)?;
-        let command = commands::pin_status(self.profile.dialect, profile.pin.reference).on_channel(channel);
-        let answer = self.send(&command)?.status;
+        let Some(command) = commands::pin_status(self.profile.dialect, profile.pin.reference) else {
+            return Ok((channel, self.session(profile.application)?.pin));
+        };
+        let answer = self.send(&command.on_channel(channel))?.status;
         let status = PinStatus::from_status(answer);
         let session = self.session(profile.application)?;
         if answer == StatusWord::CHANNEL_CLOSED {

@@ -153,7 +153,8 @@ impl Hpc {
         }
         for session in self.sessions.iter_mut().filter(|session| session.place == Place::Shared) {
             session.key = None;
-            if session.application == Application::Qes || self.profile.dialect == Dialect::Esteid {
+            let ends = matches!(self.profile.dialect, Dialect::Esteid | Dialect::Jpki);
+            if session.application == Application::Qes || ends {
                 session.forget();
             }
         }

@@ -33,6 +33,7 @@ impl Hpc {
         if !self.session(application)?.usable() {
             return Err(CardError::NotLoggedIn);
         }
+        self.others_step_aside(application);
         let signature = self.section(|hpc| {
             if hpc.session(application)?.may_be_selected()
                 && let Some(public_key) = PublicKey::from_certificate(&certificate, key.kind)
@@ -52,6 +53,21 @@ impl Hpc {
             return Err(CardError::SignatureLength { expected, got: signature.len() });
         }
         Ok(signature)
+    }
+
+    /// Where a key is chosen for the whole card, choosing one takes the other away, and with it what a PIN that was entered
+    /// for one signature was good for.
+    fn others_step_aside(&mut self, application: Application) {
+        let dialect = self.profile.dialect;
+        if !matches!(dialect, Dialect::Beid | Dialect::Jpki) {
+            return;
+        }
+        for session in self.sessions.iter_mut().filter(|session| session.application != application) {
+            session.key = None;
+            if dialect == Dialect::Beid && session.application == Application::Qes {
+                session.forget();
+            }
+        }
     }
 
     /// Signs with what is thought to be selected on the basic channel, without making sure. `None` if the card refuses,
@@ -93,15 +109,15 @@ impl Hpc {
     /// Makes sure that the application is the selected one and returns its channel.
     pub(super) fn reach(&mut self, application: Application) -> Result<Channel, CardError> {
         let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
-        let card_tells = self.profile.dialect != Dialect::Esteid;
+        let card_tells = matches!(self.profile.dialect, Dialect::Cos | Dialect::Piv);
         let session = self.session(application)?;
         match session.place {
             Place::Own(channel) => Ok(channel),
             Place::Shared if application == Application::Qes && session.logged_in && card_tells => {
                 session.key = None;
-                let status =
-                    self.send(&commands::pin_status(self.profile.dialect, profile.pin.reference))?.status;
-                if status.is_ok() {
+                if let Some(ask) = commands::pin_status(self.profile.dialect, profile.pin.reference)
+                    && self.send(&ask)?.status.is_ok()
+                {
                     return Ok(Channel::BASIC);
                 }
                 self.session(application)?.forget();
@@ -195,7 +211,7 @@ struct Order<'i> {
 impl Order<'_> {
     fn command(&self, dialect: Dialect) -> &'static str {
         match dialect {
-            Dialect::Cos => "PSO COMPUTE DIGITAL SIGNATURE",
+            Dialect::Cos | Dialect::Beid | Dialect::Jpki => "PSO COMPUTE DIGITAL SIGNATURE",
             Dialect::Piv => "GENERAL AUTHENTICATE",
             Dialect::Esteid if self.choice.reference == 0x81 => "INTERNAL AUTHENTICATE",
             Dialect::Esteid => "PSO COMPUTE DIGITAL SIGNATURE",

@@ -70,6 +70,7 @@ impl Object {
         object.number(CKA_CERTIFICATE_CATEGORY, CK_CERTIFICATE_CATEGORY_TOKEN_USER);
         object.bytes(CKA_ID, &[key.profile.id]);
         object.x509(&key.certificate, certificate);
+        object.hide_behind_pin(key);
         object
     }
 
@@ -102,6 +103,7 @@ impl Object {
         let mut object = Object::common(CKO_PUBLIC_KEY, &key.profile.label, "public key");
         object.public_key = Some(key.profile);
         object.key(key, certificate);
+        object.hide_behind_pin(key);
         let signs = key.profile.purpose != KeyPurpose::Encryption;
         object.flag(CKA_VERIFY, signs);
         let mechanisms = if signs { mechanisms::offered(&[key.profile], raw_only) } else { Vec::new() };
@@ -138,6 +140,14 @@ impl Object {
         object.flag(CKA_ALWAYS_AUTHENTICATE, offer.always_authenticate);
         object.mechanisms(&mechanisms);
         object
+    }
+
+    /// What can be read from the card only after its PIN is hidden when the PIN's time is over.
+    fn hide_behind_pin(&mut self, key: &CardKey) {
+        if key.profile.certificate_behind_pin {
+            self.private = true;
+            self.set(CKA_PRIVATE, &[CK_TRUE]);
+        }
     }
 
     /// What both halves of a key pair have.
@@ -218,8 +228,14 @@ pub(crate) struct Offer {
 
 /// The objects of one application's token. A key whose certificate cannot be read is left out: nothing could be told
 /// about it.
-pub(crate) fn objects(keys: &[CardKey], application: Application, offer: Offer) -> Vec<Arc<Object>> {
-    let mut objects = vec![Object::profile()];
+/// `public`: all certificates can be seen without a login.
+pub(crate) fn objects(
+    keys: &[CardKey],
+    application: Application,
+    offer: Offer,
+    public: bool,
+) -> Vec<Arc<Object>> {
+    let mut objects = if public { vec![Object::profile()] } else { Vec::new() };
     let of_application = || keys.iter().filter(|key| key.application == application);
     for key in of_application() {
         match Certificate::parse(&key.certificate) {
@@ -283,7 +299,7 @@ mod tests {
 
     #[test]
     fn every_key_shows_as_three_objects_with_one_id_behind_the_profile() {
-        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER);
+        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER, true);
         let classes: Vec<_> = objects.iter().map(|object| number(object, CKA_CLASS)).collect();
         let triple = [CKO_CERTIFICATE, CKO_PUBLIC_KEY, CKO_PRIVATE_KEY];
         assert_eq!(classes, [&[CKO_PROFILE], &triple[..], &triple[..]].concat());
@@ -300,7 +316,7 @@ mod tests {
         for key in &mut keys {
             key.issuers = vec![issuer.clone(), b"damaged".to_vec()];
         }
-        let objects = objects(&keys, Application::Esign, OFFER);
+        let objects = objects(&keys, Application::Esign, OFFER, true);
         assert_eq!(objects.len(), 8);
         let shown = objects.last().unwrap();
         assert_eq!(number(shown, CKA_CERTIFICATE_CATEGORY), CK_CERTIFICATE_CATEGORY_AUTHORITY);
@@ -312,13 +328,13 @@ mod tests {
     #[test]
     fn keys_of_the_other_application_and_unreadable_certificates_are_left_out() {
         let damaged = card_key("C.HP.AUT.R2048", b"damaged");
-        assert_eq!(objects(&[ec_key(), damaged], Application::Esign, OFFER).len(), 4);
-        assert_eq!(objects(&[ec_key()], Application::Qes, OFFER).len(), 1);
+        assert_eq!(objects(&[ec_key(), damaged], Application::Esign, OFFER, true).len(), 4);
+        assert_eq!(objects(&[ec_key()], Application::Qes, OFFER, true).len(), 1);
     }
 
     #[test]
     fn ec_attributes_have_the_forms_clients_expect() {
-        let objects = objects(&[ec_key()], Application::Esign, OFFER);
+        let objects = objects(&[ec_key()], Application::Esign, OFFER, true);
         for object in &objects[2..4] {
             assert_eq!(hex::encode(object.value(CKA_EC_PARAMS).unwrap()), "06052b81040022");
             let point = object.value(CKA_EC_POINT).unwrap();
@@ -331,7 +347,7 @@ mod tests {
 
     #[test]
     fn rsa_attributes_have_the_forms_clients_expect() {
-        let objects = objects(&[rsa_key()], Application::Esign, OFFER);
+        let objects = objects(&[rsa_key()], Application::Esign, OFFER, true);
         assert_eq!(number(&objects[2], CKA_MODULUS_BITS), 2048);
         assert_eq!(objects[3].value(CKA_PUBLIC_EXPONENT).unwrap(), [1, 0, 1]);
         assert_eq!(objects[3].value(CKA_MODULUS).unwrap().len(), 256);
@@ -339,7 +355,7 @@ mod tests {
 
     #[test]
     fn secrets_of_private_keys_are_sensitive_and_unknown_attributes_unknown() {
-        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER);
+        let objects = objects(&[ec_key(), rsa_key()], Application::Esign, OFFER, true);
         assert!(matches!(objects[3].value(CKA_VALUE), Err(Error::AttributeSensitive)));
         assert!(matches!(objects[6].value(CKA_PRIVATE_EXPONENT), Err(Error::AttributeSensitive)));
         assert!(matches!(objects[6].value(CKA_VALUE), Err(Error::AttributeTypeInvalid)));
@@ -350,7 +366,7 @@ mod tests {
     fn signature_keys_allow_what_the_slot_offers() {
         let key = card_key("C.HP.QES.E384", include_bytes!("../../testdata/secp384r1.der"));
         let offer = Offer { always_authenticate: true, raw_only: true };
-        let objects = objects(&[key], Application::Qes, offer);
+        let objects = objects(&[key], Application::Qes, offer, true);
         assert_eq!(objects[3].value(CKA_ALWAYS_AUTHENTICATE).unwrap(), [CK_TRUE]);
         assert_eq!(objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap(), CKM_ECDSA.to_ne_bytes());
         assert_eq!(objects[3].value(CKA_SIGN).unwrap(), [CK_TRUE]);
@@ -359,7 +375,7 @@ mod tests {
     #[test]
     fn encryption_keys_decipher_and_do_not_sign() {
         let key = card_key("C.HP.ENC.E384", include_bytes!("../../testdata/secp384r1.der"));
-        let objects = objects(&[key], Application::Esign, OFFER);
+        let objects = objects(&[key], Application::Esign, OFFER, true);
         assert_eq!(objects[3].value(CKA_SIGN).unwrap(), [CK_FALSE]);
         assert_eq!(objects[3].value(CKA_DECRYPT).unwrap(), [CK_TRUE]);
         let allowed = objects[3].value(CKA_ALLOWED_MECHANISMS).unwrap();

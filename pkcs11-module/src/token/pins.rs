@@ -31,8 +31,8 @@ impl Reader {
         self.check_where_entered(token.pin_pad.modify, pins.is_none())?;
         let rules = token.pin;
         let parse = |(old, new)| {
-            let old = Pin::parse(old, rules.min.min(rules.transport), rules.max)?;
-            Ok((old, Pin::parse(new, rules.min, rules.max)?))
+            let old = rules.parse(old, rules.min.min(rules.transport), rules.max)?;
+            Ok((old, rules.parse(new, rules.min, rules.max)?))
         };
         let pins = pins.map(parse).transpose().map_err(|error: PinFormatError| CardError::from(error))?;
         let before = is_logged_in(&link, application);
@@ -60,7 +60,7 @@ impl Reader {
         let rules = self.pin_rules(application)?;
         let pin = match pin {
             [] => None,
-            digits => Some(Pin::parse(digits, rules.min, rules.max).map_err(CardError::from)?),
+            digits => Some(rules.parse(digits, rules.min, rules.max).map_err(CardError::from)?),
         };
         let puk = self.slot(application, generation, |slot| slot.login.take_puk())??;
         let new = pin.as_ref().filter(|_| rules.puk_sets_pin);

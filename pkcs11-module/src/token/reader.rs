@@ -297,7 +297,7 @@ impl Reader {
         let token = self.known_token(application)?;
         self.check_where_entered(token.pin_pad.verify, pin.is_none())?;
         let rules = token.pin;
-        Ok(pin.map(|pin| Pin::parse(pin, rules.min, rules.max)).transpose().map_err(CardError::from)?)
+        Ok(pin.map(|pin| rules.parse(pin, rules.min, rules.max)).transpose().map_err(CardError::from)?)
     }
 
     /// Whether a PIN may come from where it comes from.
@@ -330,6 +330,9 @@ impl Reader {
             None => hpc.verify_pin_on_pad(application),
         });
         self.note_pin_state(link, application);
+        if result.is_ok() {
+            self.note_more_objects(link, generation);
+        }
         result.map_err(after_secret)
     }
 
@@ -338,6 +341,14 @@ impl Reader {
         if let Some(Link { generation, hpc }) = link {
             let (pin, puk) = (hpc.pin_status(application), hpc.puk_status(application));
             self.slot(application, *generation, |slot| (slot.pin, slot.puk) = (pin, puk)).ok();
+        }
+    }
+
+    /// Some cards show a certificate only after the PIN in front of it.
+    fn note_more_objects(&self, link: &Option<Link>, generation: u64) {
+        let mut view = lock(&self.view);
+        if let Some(Link { hpc, .. }) = link.as_ref().filter(|_| view.generation == generation) {
+            view.accept(hpc, self.source.config());
         }
     }
 

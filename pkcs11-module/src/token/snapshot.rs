@@ -41,6 +41,8 @@ pub(crate) struct Token {
     /// What C_GetMechanismList says.
     pub(crate) mechanisms: Vec<CK_MECHANISM_TYPE>,
     keys: Vec<&'static KeyProfile>,
+    /// How many keys of the card it was made of.
+    keys_seen: usize,
 }
 
 impl Snapshot {
@@ -49,7 +51,8 @@ impl Snapshot {
         let mut new = Vec::new();
         for application in &card.profile().applications {
             let kind = application.application;
-            if self.token(kind).is_ok_and(|token| token.complete) {
+            let known = self.token(kind).ok().filter(|token| token.complete);
+            if known.as_ref().is_some_and(|token| !token.lacks_a_key_of(card, kind)) {
                 continue;
             }
             let token = Arc::new(Token::of(card, application, config));
@@ -79,8 +82,14 @@ impl Token {
             always_authenticate: policy(kind, config.qes).always_authenticate(),
             raw_only: kind == Application::Qes,
         };
-        let objects = objects(&shown, kind, offer);
-        let keys: Vec<_> = objects.iter().filter_map(|object| object.private_key).collect();
+        let public = !application.keys.iter().any(|key| key.certificate_behind_pin);
+        let objects = objects(&shown, kind, offer, public);
+        let shown_keys = objects.iter().filter_map(|object| object.private_key);
+        // What a key can do is no secret, even where its certificate is one.
+        let waiting = application.keys.iter().filter(|key| key.certificate_behind_pin);
+        let waiting = waiting.filter(|key| !hidden(key, &config.hide_keys));
+        let mut keys: Vec<_> = shown_keys.collect();
+        keys.extend(waiting.filter(|key| !keys.iter().any(|shown| shown.id == key.id)).collect::<Vec<_>>());
         Token {
             label: format!("{} {}", profile.label, name(kind)),
             manufacturer: profile.manufacturer.clone(),
@@ -98,7 +107,12 @@ impl Token {
                 .collect(),
             objects,
             keys,
+            keys_seen: keys_of(card, kind),
         }
+    }
+
+    fn lacks_a_key_of(&self, card: &Hpc, application: Application) -> bool {
+        self.keys_seen < keys_of(card, application)
     }
 
     /// Sizes and flags of a mechanism, if it is offered here.
@@ -111,6 +125,10 @@ impl Token {
     pub(crate) fn check_offered(&self, kind: CK_MECHANISM_TYPE) -> Result<()> {
         if self.mechanisms.contains(&kind) { Ok(()) } else { Err(Error::MechanismInvalid) }
     }
+}
+
+fn keys_of(card: &Hpc, application: Application) -> usize {
+    card.keys().iter().filter(|key| key.application == application).count()
 }
 
 /// How users see an application.

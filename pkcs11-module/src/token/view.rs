@@ -144,7 +144,8 @@ impl View {
         };
         for (application, token) in snapshot.update(hpc, config) {
             if let Ok(slot) = self.slot(application) {
-                slot.handles = token.objects.iter().map(|_| new_handle()).collect();
+                // What was known before stands first and keeps its handles.
+                slot.handles.resize_with(token.objects.len(), new_handle);
             }
         }
         self.contents = Contents::Card(snapshot);

@@ -1,5 +1,4 @@
 //! PIV cards through the module: the certificate says which kind of key there is, signatures are judged by OpenSSL.
-#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 use card_simulator::ProfileName;
 use cryptoki::error::RvError;
@@ -7,10 +6,7 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::session::UserType;
 use sha2::{Digest, Sha256, Sha384};
 
-mod bench;
-mod module;
-
-use bench::{Bench, Check, PIN_CH, WRONG_PIN, certificate, key, login, openssl_accepts, rv};
+use crate::bench::{Bench, Check, PIN_CH, WRONG_PIN, certificate, key, login, openssl_accepts, rv};
 
 const TEXT: &[u8] = b"The quick brown fox signs with a card.";
 

@@ -230,7 +230,7 @@ fn an_answer_that_is_no_signature_is_refused() {
 #[test]
 fn errors_and_responses_print_no_secret() {
     let profile = &Profile::by_name("hba-g21").unwrap().application(Application::Qes).unwrap().pin;
-    let text = format!("{:?}", commands::verify(profile, Some(&pin())));
+    let text = format!("{:?}", commands::verify(Dialect::Cos, profile, Some(&pin())));
     assert!(text.contains("00200081") && !text.contains("2612"), "{text}");
     let response = Response::parse(&script::bytes("5A0A80276883110000220885 9000")).unwrap();
     assert!(!format!("{response:?}").contains("8027"));

@@ -1,0 +1,18 @@
+//! Cards of other countries through the module, and every signature of every card; OpenSSL is the judge.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is the test's failure"
+)]
+
+#[path = "../bench/mod.rs"]
+mod bench;
+#[path = "../module/mod.rs"]
+mod module;
+
+mod beid;
+mod esteid;
+mod every_signature;
+mod jpki;
+mod piv;
