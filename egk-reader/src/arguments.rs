@@ -23,8 +23,9 @@ Exit codes:
   1  the output could not be written
   2  wrong arguments
   3  no reader, no card, or no PC/SC service
-  4  the card is not an eGK; for identify and certificates: it is no card that is known
-  5  the insurance data on the card are damaged or of an unknown schema
+  4  the card is not an eGK; for identify, identity and certificates: it is no
+     card that is known
+  5  the data on the card are damaged, absent or of an unknown schema
   6  an update of the insurance data was interrupted, they must not be used
   7  the card or the connection to it failed
   8  there is no health professional's card, or its role was not accepted
@@ -45,6 +46,12 @@ pub(crate) enum Subcommands {
     /// Name the cards in the readers: standard, generation, applications, interface, what they are certified for
     #[command(after_help = EXIT_CODES)]
     Identify(Identify),
+    /// Read who the holder is of a Belgian, Estonian, PIV, Japanese or French card, or of a KVK
+    ///
+    /// The Japanese card wants the PIN of its text application (four digits): it is asked for, and sent once. The French card
+    /// (Carte Vitale 2) is experimental.
+    #[command(after_help = EXIT_CODES)]
+    Identity(IdentityOptions),
     /// List the certificates of a card; no PIN needed but for those under a pseudonym
     #[command(after_help = EXIT_CODES)]
     Certificates(Certificates),
@@ -156,6 +163,26 @@ pub(crate) struct Identify {
     /// Print JSON: a list with one entry for each card
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct IdentityOptions {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the photo of a Belgian card (JPEG) to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) photo: Option<PathBuf>,
+    /// Also read the individual number of a Japanese card; the law says who may
+    #[arg(long)]
+    pub(crate) my_number: bool,
+    #[command(flatten)]
+    pub(crate) secrets: SecretSource,
+    /// Send the PIN even if only one try is left
+    #[arg(long)]
+    pub(crate) last_try: bool,
 }
 
 #[derive(Args)]

@@ -59,15 +59,21 @@ pub fn read_certificates(mut card: Box<dyn Transport>) -> Result<Vec<CardCertifi
         CardKind::Egk => Ok(of_egk(egk::read_certificates(card.as_mut())?)),
         CardKind::Hpc(_) => {
             let card = Hpc::open(card)?;
-            let keys = card.keys().iter().map(|key| CardCertificate {
+            let read = card.keys().iter().map(|key| CardCertificate {
                 label: key.profile.label.clone(),
-                application: match key.application {
-                    Application::Esign => "ESIGN",
-                    Application::Qes => "QES",
-                },
+                application: name_of(key.application),
                 content: Ok(key.certificate.clone()),
             });
-            Ok(keys.collect())
+            // Not tried: the card would say that it wants the PIN.
+            let behind_pin = card.profile().applications.iter().flat_map(|application| {
+                let keys = application.keys.iter().filter(|key| key.certificate_behind_pin);
+                keys.map(|key| CardCertificate {
+                    label: key.label.clone(),
+                    application: name_of(application.application),
+                    content: Err(StatusWord::SECURITY_STATUS),
+                })
+            });
+            Ok(read.chain(behind_pin).collect())
         }
     }
 }
@@ -80,6 +86,13 @@ pub(crate) fn of_egk(files: Vec<EgkCertificate>) -> Vec<CardCertificate> {
         content: file.content,
     };
     files.into_iter().map(named).collect()
+}
+
+fn name_of(application: Application) -> &'static str {
+    match application {
+        Application::Esign => "ESIGN",
+        Application::Qes => "QES",
+    }
 }
 
 /// What a certificate says (RFC 5280 clause 4.1).

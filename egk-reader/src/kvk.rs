@@ -91,7 +91,12 @@ pub fn read(card: &mut dyn Transport) -> Result<KvkRecord, KvkError> {
     parse(&content?)
 }
 
-fn read_content(card: &mut dyn Transport) -> Result<Vec<u8>, KvkError> {
+/// Whether a terminal offers a KVK, in one or two commands.
+pub(crate) fn is_there(card: &mut dyn Transport) -> Result<bool, TransportError> {
+    Ok(select(card)?.is_ok())
+}
+
+fn select(card: &mut dyn Transport) -> Result<StatusWord, TransportError> {
     let mut selected = StatusWord::FILE_NOT_FOUND;
     for aid in [APPLICATION, OLD_APPLICATION] {
         selected = card.transmit(&Command::new(0x00, 0xA4, 0x04, 0x00).data(aid))?.status;
@@ -99,6 +104,11 @@ fn read_content(card: &mut dyn Transport) -> Result<Vec<u8>, KvkError> {
             break;
         }
     }
+    Ok(selected)
+}
+
+fn read_content(card: &mut dyn Transport) -> Result<Vec<u8>, KvkError> {
+    let selected = select(card)?;
     if !selected.is_ok() {
         return Err(KvkError::NotAKvk(selected));
     }

@@ -32,6 +32,7 @@ pub mod fhir;
 mod finding;
 mod generation;
 pub mod health;
+pub mod identity;
 pub mod kvk;
 pub mod log;
 mod reason;

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Subcommands::Read(options) => read(options),
         Subcommands::List(options) => list(options),
         Subcommands::Identify(options) => cli::identify::run(options),
+        Subcommands::Identity(options) => cli::identity::run(options),
         Subcommands::Certificates(options) => cli::certificates::run(options),
         Subcommands::Watch(options) => cli::watch::run(options),
         Subcommands::Emergency(options) => cli::show::emergency(options),

@@ -9,6 +9,8 @@ use card::pins::PinError;
 use card::transport::TransportError;
 use egk_reader::access::AccessError;
 use egk_reader::certificates::CertificatesError;
+use egk_reader::identity::IdentityError;
+use egk_reader::kvk::KvkError;
 use egk_reader::{ReadError, VsdError};
 use pin_entry::SecretError;
 use thiserror::Error;
@@ -45,6 +47,9 @@ pub(crate) enum Failure {
     /// The certificates cannot be read.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
+    /// The identity data cannot be read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// There is no PIN to send.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -104,6 +109,14 @@ impl Failure {
             Failure::LastTry { .. } => 10,
             Failure::Pin(error) => pin_code(error),
             Failure::Access(error) => access_code(error),
+            Failure::Identity(error) => match error {
+                IdentityError::UnknownCard | IdentityError::Kvk(KvkError::NotAKvk(_)) => 4,
+                IdentityError::Malformed { .. } => 5,
+                IdentityError::Kvk(KvkError::Template(_) | KvkError::Checksum(_)) => 5,
+                IdentityError::Refused { .. } | IdentityError::Transport(_) | IdentityError::Kvk(_) => 7,
+                IdentityError::PinNeeded { .. } | IdentityError::PinIncorrect { .. } => 9,
+                IdentityError::PinBlocked => 10,
+            },
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,
             Failure::Read(ReadError::Card(error)) => egk_code(error),

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod failure;
 pub(crate) mod identify;
+pub(crate) mod identity;
 pub(crate) mod keys;
 pub(crate) mod outline;
 pub(crate) mod output;

@@ -43,6 +43,26 @@ fn a_professionals_card_shows_the_certificates_of_both_applications() {
 }
 
 #[test]
+fn cards_of_neighbours_show_what_opens_without_a_pin() {
+    for (profile, names) in [
+        (ProfileName::PivP384, ["C.PIV.AUT.P384", "C.PIV.SIG.P256"]),
+        (ProfileName::Esteid, ["C.EST.AUT.P384", "C.EST.SIG.P384"]),
+        (ProfileName::Beid17, ["C.BE.AUT.R2048", "C.BE.SIG.R2048"]),
+        (ProfileName::Beid18, ["C.BE.AUT.P384", "C.BE.SIG.P384"]),
+    ] {
+        let list = listed(&Reader::with(NewCard::new(profile)));
+        for name in names {
+            let certificate = &named(&list, name)["certificate"];
+            assert!(certificate["subject"].as_str().unwrap().contains("Ada"), "{certificate}");
+        }
+    }
+    let list = listed(&Reader::with(NewCard::new(ProfileName::Jpki)));
+    assert!(named(&list, "C.JPKI.AUT.R2048")["certificate"].is_object());
+    let behind_pin = named(&list, "C.JPKI.SIG.R2048");
+    assert!(behind_pin["certificate"].is_null() && behind_pin["refused"].is_string(), "{behind_pin}");
+}
+
+#[test]
 fn exported_certificates_are_read_by_openssl() {
     let reader = Reader::egk();
     let one = run(&["certificates", "--pem=C.CH.AUT.E256", "--reader", &reader.name]);

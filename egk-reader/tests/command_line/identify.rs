@@ -41,12 +41,25 @@ fn professional_and_foreign_cards_are_named() {
         (ProfileName::HpcP384, "hpc-p384", "master file"),
         (ProfileName::Piv, "piv", "application"),
         (ProfileName::Esteid, "esteid", "application"),
+        (ProfileName::PivRsa, "piv", "application"),
+        (ProfileName::PivP384, "piv", "application"),
+        (ProfileName::Beid17, "beid", "application"),
+        (ProfileName::Beid18, "beid", "application"),
+        (ProfileName::Jpki, "jpki", "application"),
     ] {
         let card = identified(&Reader::with(NewCard::new(profile)));
         assert_eq!(card["card"], name);
         assert_eq!(card["known_by"], known_by);
         assert!(card["abilities"].as_array().unwrap().contains(&"sign".into()), "{card}");
     }
+}
+
+#[test]
+fn a_card_that_only_tells_who_its_holder_is_is_named_with_that() {
+    let card = identified(&Reader::with(NewCard::new(ProfileName::Vitale2)));
+    assert_eq!((&card["card"], &card["known_by"]), (&"vitale2".into(), &"application".into()));
+    assert_eq!(card["abilities"], serde_json::json!(["identity"]));
+    assert_eq!(card["protocols"], serde_json::json!(["T=0"]));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod pack;
 mod certificates;
 mod emergency;
 mod identify;
+mod identity;
 mod pin;
 mod recording;
 mod show;
