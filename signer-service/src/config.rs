@@ -81,6 +81,9 @@ pub struct Config {
     /// Metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// Traces.
+    #[serde(default)]
+    pub traces: Traces,
     /// Logs.
     #[serde(default)]
     pub log: Log,
@@ -214,6 +217,13 @@ impl Config {
         if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return refuse(key, "1 or more", "0".to_owned());
         }
+        if let Some(otlp) = self.traces.otlp.as_ref().filter(|otlp| !otlp.starts_with("http://")) {
+            return refuse(
+                "traces.otlp",
+                "http://host:port/path, best of a collector on this machine",
+                otlp.clone(),
+            );
+        }
         if let Some(MetricsAt::Tcp(address)) = self.metrics.listen
             && !address.ip().is_loopback()
         {
@@ -340,6 +350,7 @@ mod tests {
                 "[metrics]\nlisten = '0.0.0.0:9464'",
                 ["metrics.listen: expected a loopback address", "got 0.0.0.0"],
             ),
+            ("[traces]\notlp = 'https://x/'", ["traces.otlp: expected http://", "got https://x/"]),
             ("[metrics]\nlisten = 'here'", ["metrics.listen: ", "expected \"off\", unix:<path>"]),
             ("[log]\nlevel = 'loud'", ["log.level: ", "`loud`, expected one of `error`"]),
             ("[trust]\nanchors = 5", ["trust.anchors: ", "expected a path or a list of paths"]),

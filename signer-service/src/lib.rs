@@ -17,6 +17,7 @@
 //! | [`web`] | login by card for web applications: OAuth 2.1 |
 //! | [`pin_limits`] | how often wrong PINs are taken to cards |
 //! | [`metrics`], [`health`] | what is measured, and whether each card can be used |
+//! | [`traces`] | which trace a call belongs to, and spans for a collector |
 //! | [`server`], [`listen`] | listening, health, reflection, shutdown |
 //! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
 //! | [`setup`] | the commands that write configuration and certificates |
@@ -50,5 +51,6 @@ pub mod signature;
 pub mod times;
 pub mod tls;
 pub mod token;
+pub mod traces;
 pub mod trust;
 pub mod web;

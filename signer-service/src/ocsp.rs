@@ -4,7 +4,7 @@
 //! answers save the responder's round trip while a patient waits: signatures take one of up to [`FRESH`], half of
 //! the twelve hours that the prescription service allows.
 
-mod http;
+pub(crate) mod http;
 
 use std::{
     collections::HashMap,
@@ -26,6 +26,9 @@ use crate::config::{NonceRule, Ocsp};
 
 /// How old an answer may be that goes into a signature.
 pub const FRESH: Duration = Duration::from_secs(6 * 60 * 60);
+/// Of RFC 6960 appendix A.
+const OCSP: http::Types =
+    http::Types { sent: "application/ocsp-request", wanted: "application/ocsp-response" };
 /// Kept answers; the oldest goes first. A hospital's cards and the signers it verifies in a day.
 const CAPACITY: usize = 4096;
 
@@ -107,7 +110,7 @@ impl OcspClient {
         let named = ocsp::responders(certificate).into_iter().next().ok_or(StatusError::NoResponder)?;
         let address = self.settings.addresses.get(&named).unwrap_or(&named);
         let limit = Duration::from_secs(self.settings.timeout_seconds);
-        let response = http::post(address, request, limit).await?;
+        let response = http::post(address, &OCSP, request, limit).await?;
         let now = OffsetDateTime::now_utc();
         let rules = Rules {
             nonce: nonce.as_ref().map(<[u8; 16]>::as_slice),

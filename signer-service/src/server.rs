@@ -38,6 +38,7 @@ use crate::{
     service::{JobCodes, Signer, State},
     tls::{ServerTls, TlsError},
     token::{Module, TokenError},
+    traces::export::Exporter,
     trust::{self, TrustError},
 };
 
@@ -248,6 +249,7 @@ async fn load(config: Config) -> Result<State, ServerError> {
         pins: PinLimits::new(&config.limits),
         metrics: Arc::default(),
         places: Mutex::default(),
+        traces: Exporter::start(config.traces.otlp.clone()),
         config,
     })
 }

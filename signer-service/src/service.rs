@@ -43,7 +43,7 @@ pub use caller::Origin;
 pub use refusal::Refusal;
 pub use web::{CardLogin, LoggedIn, TokenOrder, WebToken};
 
-use caller::{Caller, Presence};
+use caller::{Caller, Presence, Told};
 
 use crate::{
     access::Access,
@@ -58,6 +58,7 @@ use crate::{
     token::{
         CertificateObject, Choice, Module, PinEntry, Place, Purpose, Queue, Selector, TokenView, choose,
     },
+    traces::export::Exporter,
 };
 
 /// What all calls work with.
@@ -86,6 +87,8 @@ pub struct State {
     pub pins: PinLimits,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Where spans of calls go.
+    pub traces: Exporter,
     /// Where cards were seen last.
     pub places: Mutex<Vec<Place>>,
     /// The configuration.
@@ -135,12 +138,12 @@ impl Signer {
         let presence = Presence::new();
         let caller = presence.caller(id.clone(), &request, &self.state.access);
         let span = caller.span(call);
-        let client = caller.client.clone();
+        let told = caller.told(call);
         let work = match caller.origin.may_call(call) {
             Ok(()) => Ok(work(Arc::clone(&self.state), caller, request.into_inner())),
             Err(refusal) => Err(refusal),
         };
-        let result = self.run((call, client), span, presence, async move { work?.await }).await;
+        let result = self.run(told, span, presence, async move { work?.await }).await;
         let mut answer = result.map(Response::new).map_err(|refusal| refusal.status());
         match &mut answer {
             Ok(response) => identify(response.metadata_mut(), &id),
@@ -152,7 +155,7 @@ impl Signer {
     /// Runs work on a task of its own, which goes on when nobody waits for it any more.
     async fn run<A: Send + 'static>(
         &self,
-        (call, client): (&'static str, String),
+        told: Told,
         span: tracing::Span,
         // Goes away with this future, which ends when nobody waits for it any more.
         presence: Presence,
@@ -165,7 +168,7 @@ impl Signer {
                 Ok(_room) => work.await,
                 Err(refusal) => Err(refusal),
             };
-            note(&state, call, &client, &result, begun);
+            note(&state, told, &result, begun);
             drop(state);
             drop(working);
             result
@@ -191,7 +194,7 @@ impl Signer {
         let caller = presence.caller(id.clone(), &request, &self.state.access);
         let span = caller.span(call);
         let (out, answers) = batch::channel();
-        let (state, client) = (Arc::clone(&self.state), caller.client.clone());
+        let (state, told) = (Arc::clone(&self.state), caller.told(call));
         let admitted = caller.origin.may_call(call).and_then(|()| self.room());
         let work = admitted
             .map(|room| (room, work(Arc::clone(&self.state), caller, request.into_inner(), out.clone())));
@@ -201,7 +204,7 @@ impl Signer {
                 Ok((_room, work)) => work.await,
                 Err(refusal) => Err(refusal),
             };
-            note(&state, call, &client, &result, begun);
+            note(&state, told, &result, begun);
             drop(state);
             if let Err(refusal) = result {
                 let mut status = refusal.status();
@@ -329,11 +332,9 @@ impl SignerService for Signer {
     }
 }
 
-fn note<A>(state: &State, call: &'static str, client: &str, result: &Result<A, Refusal>, begun: Instant) {
-    let took = begun.elapsed();
-    let outcome = result.as_ref().map_or_else(Refusal::reason, |_| "OK");
-    state.metrics.call(call, client, outcome, took);
-    let milliseconds = took.as_millis();
+fn note<A>(state: &State, told: Told, result: &Result<A, Refusal>, begun: Instant) {
+    told.ended(state, result.as_ref().map_or_else(Refusal::reason, |_| "OK"), begun);
+    let milliseconds = begun.elapsed().as_millis();
     if let Err(Refusal::Audit(error)) = result {
         tracing::error!(%error, "the audit trail cannot be written");
     }

@@ -82,6 +82,14 @@ pub enum CardName {
     Slot(String),
 }
 
+/// Where spans of calls go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Traces {
+    /// Address of an OpenTelemetry collector: OTLP over HTTP.
+    pub otlp: Option<String>,
+}
+
 /// Where metrics are read.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

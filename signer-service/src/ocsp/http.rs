@@ -1,6 +1,6 @@
-//! OCSP over HTTP (RFC 6960 appendix A): one POST, one answer, both small.
+//! One POST over HTTP, one answer, both small: OCSP (RFC 6960 appendix A), and spans for a collector on this machine.
 //!
-//! Plain HTTP only: the answer is signed, and a responder behind TLS would need the very status it gives.
+//! Plain HTTP only: the answer of a responder is signed, and a responder behind TLS would need the very status it gives.
 
 use std::time::Duration;
 
@@ -36,13 +36,26 @@ pub enum HttpError {
     Body,
 }
 
-/// Posts an OCSPRequest and answers the body of the response.
-pub(super) async fn post(address: &str, request: Vec<u8>, limit: Duration) -> Result<Vec<u8>, HttpError> {
-    let exchange = tokio::time::timeout(limit, exchange(address, request));
+/// Media types of request and answer.
+pub(crate) struct Types {
+    /// Content-Type.
+    pub(crate) sent: &'static str,
+    /// Accept.
+    pub(crate) wanted: &'static str,
+}
+
+/// Posts a request and answers the body of the response.
+pub(crate) async fn post(
+    address: &str,
+    types: &Types,
+    request: Vec<u8>,
+    limit: Duration,
+) -> Result<Vec<u8>, HttpError> {
+    let exchange = tokio::time::timeout(limit, exchange(address, types, request));
     exchange.await.unwrap_or(Err(HttpError::Timeout(limit)))
 }
 
-async fn exchange(address: &str, request: Vec<u8>) -> Result<Vec<u8>, HttpError> {
+async fn exchange(address: &str, types: &Types, request: Vec<u8>) -> Result<Vec<u8>, HttpError> {
     let uri: Uri = address.parse().map_err(|_| HttpError::Address)?;
     let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else { return Err(HttpError::Address) };
     let port = uri.port_u16().unwrap_or(80);
@@ -53,8 +66,8 @@ async fn exchange(address: &str, request: Vec<u8>) -> Result<Vec<u8>, HttpError>
     let authority = uri.authority().map_or(host, |authority| authority.as_str());
     let request = Request::post(path)
         .header(header::HOST, authority)
-        .header(header::CONTENT_TYPE, "application/ocsp-request")
-        .header(header::ACCEPT, "application/ocsp-response")
+        .header(header::CONTENT_TYPE, types.sent)
+        .header(header::ACCEPT, types.wanted)
         .header(header::CONNECTION, "close")
         .body(Full::new(Bytes::from(request)))
         .map_err(|_| HttpError::Address)?;

@@ -3,17 +3,18 @@
 //! A call that used the card goes on without its caller, because what a card signed is recorded. A call that did not
 //! yet use it ends instead: a caller who gave up waiting asks again, and one prescription would be signed twice.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::{OwnedMutexGuard, watch};
 use tonic::{Extensions, Request, metadata::MetadataMap, transport::server::TcpConnectInfo};
 
-use super::{Chosen, Refusal};
+use super::{Chosen, Refusal, State};
 use crate::{
     access::{Access, Client},
     metrics::Metrics,
     tls::incoming::Peer,
     token::{Login, Queue, TokenView},
+    traces::{Trace, export::Span},
 };
 
 /// Kept by whoever waits for the result; dropped when the connection or the deadline ends.
@@ -44,7 +45,17 @@ pub(super) struct Caller {
     pub(super) origin: Origin,
     /// The clinician's token, if it sent one.
     pub(super) token: Option<String>,
+    /// The trace it belongs to.
+    pub(super) trace: Trace,
     presence: watch::Receiver<()>,
+}
+
+/// What is noted of a call when it ends.
+pub(super) struct Told {
+    call: &'static str,
+    client: String,
+    request_id: String,
+    trace: Trace,
 }
 
 impl Presence {
@@ -60,13 +71,21 @@ impl Presence {
             client: origin.client().map_or_else(String::new, |client| client.name.clone()),
             origin,
             token: bearer(request.metadata()),
+            trace: Trace::of(request.metadata().get("traceparent").and_then(|value| value.to_str().ok())),
             presence: self.0.subscribe(),
         }
     }
 
     /// Somebody at a browser that an application sent here, who waits as long as this value lives.
     pub(super) fn browser(&self, request_id: String, client: String) -> Caller {
-        Caller { request_id, client, origin: Origin::Browser, token: None, presence: self.0.subscribe() }
+        Caller {
+            request_id,
+            client,
+            origin: Origin::Browser,
+            token: None,
+            trace: Trace::of(None),
+            presence: self.0.subscribe(),
+        }
     }
 }
 
@@ -113,6 +132,16 @@ impl Origin {
     }
 }
 
+impl Told {
+    /// Notes how the call ended, and when it began.
+    pub(super) fn ended(self, state: &State, outcome: &'static str, begun: Instant) {
+        let Told { call, client, request_id, trace } = self;
+        let took = begun.elapsed();
+        state.metrics.call(call, &client, outcome, took);
+        state.traces.span(Span { trace, call, client, request_id, outcome, took });
+    }
+}
+
 /// What the metadata entry "authorization" bears (RFC 6750 clause 2.1).
 fn bearer(metadata: &MetadataMap) -> Option<String> {
     let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
@@ -123,6 +152,11 @@ impl Caller {
     /// A key of this client, apart from those of all others.
     pub(super) fn own(&self, key: &str) -> String {
         if self.client.is_empty() { key.to_owned() } else { format!("{}/{key}", self.client) }
+    }
+
+    /// What is to be noted of this call.
+    pub(super) fn told(&self, call: &'static str) -> Told {
+        Told { call, client: self.client.clone(), request_id: self.request_id.clone(), trace: self.trace }
     }
 
     /// It comes over the network.
@@ -141,7 +175,7 @@ impl Caller {
 
     /// The span of log lines of one of its calls.
     pub(super) fn span(&self, call: &'static str) -> tracing::Span {
-        tracing::info_span!("request", id = %self.request_id, call, client = self.client)
+        tracing::info_span!("request", id = %self.request_id, call, client = self.client, trace = %self.trace)
     }
 
     /// Its turn at a card. A caller who hangs up leaves the queue.

@@ -121,8 +121,8 @@ impl Signer {
     pub async fn log_in(&self, order: CardLogin) -> Result<LoggedIn, Refusal> {
         let presence = Presence::new();
         let caller = presence.browser(order.request_id.clone(), order.client.clone());
-        let (span, state) = (caller.span("WebLogin"), Arc::clone(&self.state));
-        self.run(("WebLogin", order.client.clone()), span, presence, async move {
+        let (span, told, state) = (caller.span("WebLogin"), caller.told("WebLogin"), Arc::clone(&self.state));
+        self.run(told, span, presence, async move {
             let mut entry = Entry::new(order.request_id.clone(), "WebLogin");
             entry.remark = Some(format!("client {}", order.client));
             let result = prove(&state, caller, order, &mut entry).await;
@@ -137,8 +137,9 @@ impl Signer {
     /// The card left its reader, or the record cannot be written.
     pub async fn web_token(&self, login: LoggedIn, order: TokenOrder) -> Result<WebToken, Refusal> {
         let (presence, state) = (Presence::new(), Arc::clone(&self.state));
-        let span = presence.browser(order.request_id.clone(), order.client.clone()).span("WebToken");
-        self.run(("WebToken", order.client.clone()), span, presence, async move {
+        let caller = presence.browser(order.request_id.clone(), order.client.clone());
+        let (span, told) = (caller.span("WebToken"), caller.told("WebToken"));
+        self.run(told, span, presence, async move {
             let mut entry = Entry::new(order.request_id.clone(), "WebToken");
             entry.name_certificate(&login.chosen.certificate.certificate);
             let result = issue(&state, &login, order, &mut entry).await;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -297,4 +298,53 @@ async fn too_much_is_refused_and_the_connection_goes_on() {
     assert!(signer.list_cards(loaded).await.is_err());
     let text = fs::read(fixture("prescription.xml")).unwrap();
     assert!(signer.check_prescription(check(text)).await.unwrap().into_inner().signable);
+}
+
+#[test]
+fn another_grpc_library_learns_the_contract_by_reflection_and_calls_it() {
+    let desk =
+        Desk::on_network(&BOTH, &ALL.replace("calls = ['*']", "calls = ['CheckPrescription', 'Reflection']"));
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("test-python/bin/python");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python/grpc_over_tls.py");
+    let files = ["ca.pem", "ward.pem", "ward.key"].map(|name| desk.path(&format!("pki/tls/{name}")));
+    let mut command = Command::new(&python);
+    command.arg(script).arg(address(&desk)).args(files).arg(desk.path("prescription.xml"));
+    let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    let said = json(&output);
+    for version in ["v1", "v1alpha"] {
+        let services = said[version].as_array().unwrap();
+        assert!(services.contains(&"hpc.signer.v1.SignerService".into()), "{said}");
+    }
+    assert_eq!((&said["signable"], &said["rules"][0]), (&true.into(), &"AUTHORED_ON".into()));
+    assert_eq!(said["empty"]["code"], "INVALID_ARGUMENT");
+    assert_eq!(said["empty"]["id"].as_str().unwrap().len(), 36);
+    assert_eq!(said["denied"]["code"], "PERMISSION_DENIED");
+}
+
+#[test]
+fn tokens_that_are_worth_nothing_are_refused_over_the_network() {
+    let clients = ALL.replace("token_required = 'never'", "token_seconds = 1");
+    let [desk, other] = [(); 2].map(|()| Desk::on_network(&[ADA_SIGNS, ADA], &clients));
+    let token_of = |desk: &Desk| {
+        let mut command = client(desk, "ward", &["authenticate", "--json", "--scope", "prescription.sign"]);
+        command.arg("--token-file").arg(desk.path("token")).args(["--pin-env", "TEST_PIN"]);
+        assert!(command.env("TEST_PIN", PIN).output().unwrap().status.success());
+        desk.path("token").display().to_string()
+    };
+    let refused = |token: &str| json(&sign(&desk, "ward", &["--token", token]))["error"].clone();
+    let foreign = refused(&token_of(&other));
+    assert_eq!(
+        (&foreign["reason"], &foreign["metadata"]["why"]),
+        (&"TOKEN_NOT_VALID".into(), &"foreign".into())
+    );
+    let token = token_of(&desk);
+    std::thread::sleep(Duration::from_secs(2));
+    let expired = refused(&token);
+    assert_eq!(
+        (&expired["reason"], &expired["metadata"]["why"]),
+        (&"TOKEN_NOT_VALID".into(), &"expired".into())
+    );
+    for (desk, token) in [(&desk, &token), (&other, &other.path("token").display().to_string())] {
+        assert!(!desk.log().contains(fs::read_to_string(token).unwrap().trim()), "a token is in the log");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     os::unix::{fs::PermissionsExt, net::UnixStream},
 };
 
@@ -19,6 +20,45 @@ use crate::{
     network::{ALL, channel as tls_channel, further_client, reason, sign},
     support::{BOTH, Desk, PIN, fixture, json, refusal},
 };
+
+/// A collector of spans: takes one request, answers it, and gives its body.
+fn collector() -> (String, std::thread::JoinHandle<serde_json::Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+    let taken = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let (mut line, mut length) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        serde_json::from_slice(&body).unwrap()
+    });
+    (address, taken)
+}
+
+#[tokio::test]
+async fn a_callers_trace_goes_on_in_the_log_and_to_the_collector() {
+    let (address, taken) = collector();
+    let desk = Desk::configured(&BOTH, &format!("[traces]\notlp = '{address}'\n"));
+    let mut request = tonic::Request::new(v1::ReadInsuranceRequest::default());
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+    assert!(desk.grpc().await.read_insurance(request).await.is_err());
+    assert!(desk.log().contains("trace=4bf92f3577b34da6a3ce929d0e0e4736"), "{}", desk.log());
+    let sent = tokio::task::spawn_blocking(move || taken.join().unwrap()).await.unwrap();
+    let span = &sent["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    assert_eq!((&span["name"], &span["parentSpanId"]), (&"ReadInsurance".into(), &"00f067aa0ba902b7".into()));
+    let outcome =
+        span["attributes"].as_array().unwrap().iter().find(|found| found["key"] == "hpc_signer.outcome");
+    assert_eq!(outcome.unwrap()["value"]["stringValue"], "NO_READER");
+}
 
 /// Asks the metrics socket; answers everything it says.
 fn http(desk: &Desk, request: &str) -> String {
