@@ -167,3 +167,64 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     let found: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| refuse(error.to_string()))?;
     if found.is_empty() { Err(refuse("none".to_owned())) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{authority::Authority, *};
+
+    fn files(folder: &Path) -> Tls {
+        Authority::open(folder).unwrap().server(&["localhost".to_owned()], 3).unwrap();
+        Tls {
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+            client_ca: folder.join("ca.pem"),
+            oldest: TlsVersion::Tls13,
+        }
+    }
+
+    /// Makes a file older than it is, as if it had been read long ago.
+    fn age(path: &Path) {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_changed_certificate_is_noticed_and_counts_for_new_connections() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        age(&files.certificate);
+        let tls = ServerTls::load(&files).unwrap();
+        let before = tls.current();
+        assert!(!tls.is_outdated());
+        Authority::open(folder.path()).unwrap().server(&["localhost".to_owned()], 9).unwrap();
+        assert!(tls.is_outdated());
+        tls.reload().unwrap();
+        assert!(!tls.is_outdated() && !Arc::ptr_eq(&before, &tls.current()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_changes_nothing_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        let tls = ServerTls::load(&files).unwrap();
+        let before = tls.current();
+        for (path, key) in [
+            (&files.certificate, "tls.certificate"),
+            (&files.key, "tls.key"),
+            (&files.client_ca, "tls.client_ca"),
+        ] {
+            let kept = fs::read(path).unwrap();
+            fs::write(path, "nonsense").unwrap();
+            let error = tls.reload().unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(&path.display().to_string()), "{error}");
+            fs::write(path, kept).unwrap();
+        }
+        // A key that is not the certificate's.
+        Authority::open(folder.path()).unwrap().client("ward", 3).unwrap();
+        fs::copy(folder.path().join("ward.key"), &files.key).unwrap();
+        assert!(matches!(tls.reload(), Err(TlsError::Pair(_))));
+        assert!(Arc::ptr_eq(&before, &tls.current()));
+    }
+}

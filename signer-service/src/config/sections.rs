@@ -322,7 +322,7 @@ impl Default for Limits {
             connections: 256,
             calls: 512,
             wrong_pins_per_card: 3,
-            wrong_pins_per_client: 10,
+            wrong_pins_per_client: 30,
             wrong_pin_minutes: 10,
         }
     }
