@@ -86,6 +86,129 @@ fn the_module_signs_with_an_estonian_card_in_a_pcsc_reader() {
     }
 }
 
+/// OpenSC 0.23 wants a dialog of its own for the signature key, which Debian's build does not have, and knows no elliptic
+/// curves on Belgian cards (`docs/simulator.md`).
+#[test]
+fn opensc_knows_belgian_cards_and_signs_with_what_it_knows_of_them() {
+    let desk = Desk::with("beid17");
+    let name = desk.run("opensc-tool", &["--name"]).expect_success();
+    assert!(name.stdout.contains("Belpic cards"), "{}", name.text());
+    let dump = desk.run("pkcs15-tool", &["--dump"]).expect_success().text();
+    for part in ["BELPIC", "Basic PIN", "Private RSA Key [Authentication]", "X.509 Certificate [Root]"] {
+        assert!(dump.contains(part), "{part}: {dump}");
+    }
+    desk.opensc_signs("02", "C.ID.AUT.R2048", b"text", &["-m", "SHA256-RSA-PKCS"]);
+    let data = desk.file("data", b"text");
+    let refused = desk.opensc(&["--sign", "--id", "03", "-m", "SHA256-RSA-PKCS", "-i", text(&data)]);
+    assert!(refused.text().contains("CKR_FUNCTION_NOT_SUPPORTED"), "{}", refused.text());
+    let desk = Desk::with("beid18");
+    let dump = desk.run("pkcs15-tool", &["--dump"]).expect_success().text();
+    assert!(dump.contains("Private EC Key [Signature]"), "{dump}");
+    let data = desk.file("digest", &[0xA5; 48]);
+    let refused = desk.opensc(&["--sign", "--id", "02", "-m", "ECDSA", "-i", text(&data)]);
+    assert!(refused.text().contains("CKR_MECHANISM_INVALID"), "{}", refused.text());
+}
+
+/// It prints no street, and the hexadecimal digit F as E. Of Estonian cards it knows those before 2018.
+#[test]
+fn eidenv_prints_who_the_holder_of_a_belgian_card_is() {
+    for profile in ["beid17", "beid18"] {
+        let said = Desk::with(profile).run("eidenv", &[]).stdout;
+        for line in [
+            "BELPIC_NAME: Voorbeeld",
+            "BELPIC_FIRSTNAMES: Ada Marie",
+            "BELPIC_NATIONALNUMBER: 79050400220",
+            "BELPIC_BIRTHDATE: 04 MEI  1979",
+            "BELPIC_ZIPCODE: 1000",
+            "BELPIC_MUNICIPALITY: Brussel",
+        ] {
+            assert!(said.contains(line), "{line}: {said}");
+        }
+    }
+    let estonian = Desk::with("esteid").run("eidenv", &[]);
+    assert!(estonian.text().contains("Not an EstEID or Belpic card"), "{}", estonian.text());
+}
+
+#[test]
+fn the_module_and_egk_reader_work_with_belgian_cards_over_t0() {
+    let desk = Desk::with("beid18");
+    for (token, id, name) in [("BeID ESIGN", "01", "C.ID.AUT.P384"), ("BeID QES", "03", "C.ID.SIG.P384")] {
+        desk.ours_signs(token, PIN_CH, id, name, &[0xA5; 48]);
+    }
+    let photo = desk.path("photo.jpg");
+    let reader = text(&binary("egk-reader")).to_owned();
+    let identity = desk.run(&reader, &["identity", "--json", "--photo", text(&photo)]).expect_success();
+    assert!(identity.stdout.contains("Voorbeeldstraat 12 bus 3"), "{}", identity.text());
+    assert!(fs::read(photo).unwrap().starts_with(&[0xFF, 0xD8]));
+    let desk = Desk::with("beid17");
+    for (token, id, name) in [("BeID ESIGN", "04", "C.ID.AUT.R2048"), ("BeID QES", "06", "C.ID.SIG.R2048")] {
+        desk.ours_signs_with_rsa(token, PIN_CH, id, name);
+    }
+}
+
+#[test]
+fn opensc_and_the_module_sign_with_both_keys_of_a_japanese_card() {
+    let desk = Desk::with("jpki");
+    let name = desk.run("opensc-tool", &["--name"]).expect_success();
+    assert!(name.stdout.contains("jpki"), "{}", name.text());
+    let dump = desk.run("pkcs15-tool", &["--dump"]).expect_success().text();
+    for part in ["User Authentication PIN", "Digital Signature Key", "Tries left     : 5"] {
+        assert!(dump.contains(part), "{part}: {dump}");
+    }
+    for (token, ours, pin, [id, our_id], name) in [
+        ("User Authentication", "JPKI ESIGN", "1234", ["01", "04"], "C.ID.AUT.R2048"),
+        ("Digital Signature", "JPKI QES", "ABC123", ["02", "06"], "C.ID.SIG.R2048"),
+    ] {
+        let label = format!("JPKI ({token} PIN)");
+        let (data, signature) = (desk.file("data", b"text"), desk.path("signature"));
+        let arguments = ["--module", OPENSC, "--login", "--pin", pin, "--token-label", &label, "--sign"];
+        let more = ["--id", id, "-m", "SHA256-RSA-PKCS", "-i", text(&data), "-o", text(&signature)];
+        desk.run("pkcs11-tool", &[&arguments[..], &more].concat()).expect_success();
+        desk.openssl_accepts(name, &data, &signature, &["-rawin", "-digest", "sha256"]);
+        desk.ours_signs_with_rsa(ours, pin, our_id, name);
+    }
+}
+
+/// A key agreement with the key for key management, with OpenSSL as the other side.
+#[test]
+fn a_piv_card_and_openssl_agree_on_a_secret_over_both_curves() {
+    for (profile, name, curve) in
+        [("piv-rsa", "C.PIV.KM.P256", "prime256v1"), ("piv-p384", "C.PIV.KM.P384", "secp384r1")]
+    {
+        let desk = Desk::with(profile);
+        let [card_key, own_key, own_point, cards, openssls] =
+            ["card.pem", "own.pem", "own.der", "card.secret", "own.secret"].map(|file| desk.path(file));
+        let certificate = desk.card.certificate(name);
+        for command in [
+            &["x509", "-noout", "-pubkey", "-in", text(&certificate), "-out", text(&card_key)][..],
+            &["ecparam", "-genkey", "-noout", "-name", curve, "-out", text(&own_key)],
+            &["pkey", "-pubout", "-outform", "DER", "-in", text(&own_key), "-out", text(&own_point)],
+            &[
+                "pkeyutl",
+                "-derive",
+                "-inkey",
+                text(&own_key),
+                "-peerkey",
+                text(&card_key),
+                "-out",
+                text(&openssls),
+            ],
+        ] {
+            run(&mut program("openssl", command)).expect_success();
+        }
+        let arguments = ["--derive", "--id", "03", "-m", "ECDH1-DERIVE", "-i", text(&own_point)];
+        desk.opensc(&[&arguments[..], &["-o", text(&cards)]].concat()).expect_success();
+        assert_eq!(fs::read(cards).unwrap(), fs::read(openssls).unwrap(), "{profile}");
+    }
+}
+
+#[test]
+fn opensc_signs_with_the_other_curves_of_a_piv_card() {
+    let desk = Desk::with("piv-p384");
+    desk.opensc_signs("01", "C.PIV.AUT.P384", &[0xA5; 48], &["-m", "ECDSA", "--signature-format", "openssl"]);
+    desk.opensc_signs("02", "C.PIV.SIG.P256", &[0xA5; 32], &["-m", "ECDSA", "--signature-format", "openssl"]);
+}
+
 /// OpenSC looks for the files of an insurance card below the master file, where a faithful card has none
 /// (`docs/other-readers.md`).
 #[test]
@@ -148,6 +271,21 @@ impl Desk {
             ["-m", "ECDSA", "--signature-format", "openssl", "-i", text(&data), "-o", text(&signature)];
         self.ours(&[&arguments[..], &more].concat()).expect_success();
         self.openssl_accepts(certificate, &data, &signature, &[]);
+    }
+
+    /// A PKCS#1 signature over a DigestInfo by this project's module, accepted by OpenSSL.
+    fn ours_signs_with_rsa(&self, token: &str, pin: &str, id: &str, certificate: &str) {
+        const SHA256: [u8; 19] = [
+            0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+            0x00, 0x04, 0x20,
+        ];
+        let digest = [0xA5; 32];
+        let info = self.file("info", &[&SHA256[..], &digest].concat());
+        let (digest, signature) = (self.file("digest", &digest), self.path("signature"));
+        let arguments = ["--login", "--pin", pin, "--token-label", token, "--sign", "--id", id];
+        let more = ["-m", "RSA-PKCS", "-i", text(&info), "-o", text(&signature)];
+        self.ours(&[&arguments[..], &more].concat()).expect_success();
+        self.openssl_accepts(certificate, &digest, &signature, &["-pkeyopt", "digest:sha256"]);
     }
 
     fn opensc_signs(&self, id: &str, certificate: &str, data: &[u8], mechanism: &[&str]) {

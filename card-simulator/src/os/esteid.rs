@@ -5,6 +5,7 @@
 use super::apdu::Command;
 use super::eid::unfilled;
 use super::{Card, Handler, Outcome, Sw};
+use crate::crypto::CryptoError;
 use crate::layout::{Algorithm, Key, Secret};
 use crate::tlv;
 
@@ -13,6 +14,12 @@ const FIELD: usize = 12;
 
 const AUTHENTICATION: u8 = 0xA4;
 const SIGNATURE: u8 = 0xB6;
+const CONFIDENTIALITY: u8 = 0xB8;
+
+/// PSO DECIPHER, by which these cards agree on keys.
+const DECIPHER: u16 = 0x8086;
+/// First byte of its data: nothing more is said about the padding.
+const NO_INDICATION: u8 = 0x00;
 
 /// The handler of an instruction.
 pub(super) fn handler(ins: u8) -> Option<Handler> {
@@ -20,7 +27,7 @@ pub(super) fn handler(ins: u8) -> Option<Handler> {
         0x20 => Card::esteid_verify,
         0x22 => Card::esteid_set_key,
         0x24 => Card::esteid_change,
-        0x2A => Card::perform_security_operation,
+        0x2A => Card::esteid_operate,
         0x2C => Card::esteid_reset,
         0x88 => Card::esteid_authenticate,
         0xA4 => Card::eid_select,
@@ -106,10 +113,26 @@ impl Card {
             (SIGNATURE, [0x54] | [0xFF, 0x15, 0x08, 0x00]) if signs => {
                 channel.selected.sign = Some((key, Algorithm::SignEcdsa));
             }
-            (AUTHENTICATION | SIGNATURE, _) => return Err(Sw::NOT_SUPPORTED),
+            (CONFIDENTIALITY, [0x0B] | [0xFF, 0x30, 0x04, 0x00]) if !signs => {
+                channel.selected.decipher = Some((key, Algorithm::ElcSharedSecret));
+            }
+            (AUTHENTICATION | SIGNATURE | CONFIDENTIALITY, _) => return Err(Sw::NOT_SUPPORTED),
             _ => return Err(Sw::WRONG_PARAMETERS),
         }
         Ok(Sw::OK.into())
+    }
+
+    /// A signature, or the x-coordinate of the point that the authentication key and another one have in common.
+    fn esteid_operate(&mut self, command: &Command<'_>) -> Outcome {
+        if command.parameters() != DECIPHER {
+            return self.perform_security_operation(command);
+        }
+        self.expects_data(command)?;
+        let selected = self.channel(command.channel())?.selected.decipher;
+        self.compute(command, selected, crate::layout::Operation::Decipher, |key, _| {
+            let point = command.data.strip_prefix(&[NO_INDICATION]).ok_or(CryptoError::Cryptogram)?;
+            Ok(key.shared_x(point)?.to_vec())
+        })
     }
 
     /// INTERNAL AUTHENTICATE over 48 bytes.

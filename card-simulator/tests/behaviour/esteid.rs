@@ -75,6 +75,26 @@ fn keys_belong_to_their_application_and_their_use() {
 }
 
 #[test]
+fn the_authentication_key_agrees_on_a_secret_with_another() {
+    use elliptic_curve::sec1::ToSec1Point;
+    use elliptic_curve::{PublicKey, SecretKey};
+    let mut card = esteid();
+    let other = SecretKey::<NistP384>::from_slice(&[0x42; 48]).unwrap();
+    let point = hex::encode(other.public_key().to_sec1_point(false).as_bytes());
+    let agree = format!("002A808662 00{point} 00");
+    card.all_ok(&[AWP, "002241B806 80010B 840181"]);
+    card.expect(&agree, 0x6982);
+    let secret = card.all_ok(&[PIN1, &agree]);
+    let own = PublicKey::<NistP384>::from_public_key_der(&public_key(card.directory.path(), "C.ID.AUT.P384"));
+    let expected = elliptic_curve::ecdh::diffie_hellman(other.to_nonzero_scalar(), own.unwrap().as_affine());
+    assert_eq!(secret, expected.raw_secret_bytes().to_vec());
+    card.expect(&format!("002A808662 01{point} 00"), 0x6A80);
+    card.expect(&format!("002A808662 0004{} 00", "11".repeat(96)), 0x6A80);
+    card.all_ok(&[QSCD]);
+    card.expect("002241B806 80010B 84019F", 0x6A81);
+}
+
+#[test]
 fn a_blocked_pin_is_set_anew_after_the_puk() {
     let mut card = esteid();
     card.all_ok(&[QSCD]);
