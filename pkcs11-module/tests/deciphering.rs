@@ -88,6 +88,58 @@ fn elc_encrypts(point: &[u8], message: &[u8]) -> Vec<u8> {
     tlv(&[0xA6], &[&oid, key.as_slice(), &data, &tlv(&[0x8E], tag.get(..8).unwrap())].concat())
 }
 
+/// The same with OpenSSL for all of the cryptography: key pair, agreement, both digests, AES and CMAC.
+fn openssl_elc_encrypts(certificate: &[u8], curve: &str, message: &[u8]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        std::fs::write(directory.path().join(name), content).unwrap();
+    };
+    let openssl = |arguments: &[&str]| {
+        let mut command = Command::new("openssl");
+        command.args(arguments).current_dir(directory.path()).stderr(Stdio::inherit());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        output.stdout
+    };
+    file("certificate.der", certificate);
+    file("card.pem", &openssl(&["x509", "-inform", "DER", "-in", "certificate.der", "-noout", "-pubkey"]));
+    file("own.pem", &openssl(&["ecparam", "-genkey", "-noout", "-name", curve]));
+    let info = openssl(&["pkey", "-in", "own.pem", "-pubout", "-outform", "DER"]);
+    let shared = openssl(&["pkeyutl", "-derive", "-inkey", "own.pem", "-peerkey", "card.pem"]);
+    let width = shared.len();
+    let derive = |counter: u8| {
+        file("seed", &[shared.as_slice(), &[0, 0, 0, counter]].concat());
+        hex::encode(openssl(&["dgst", "-sha256", "-binary", "seed"]))
+    };
+    let pad = |bytes: &[u8]| {
+        let mut padded = [bytes, &[0x80]].concat();
+        padded.resize(padded.len().next_multiple_of(16), 0);
+        padded
+    };
+    let (cipher_key, mac_key) = (derive(1), derive(2));
+    file("zeros", &[0; 16]);
+    let first = openssl(&["enc", "-aes-256-ecb", "-nopad", "-K", &cipher_key, "-in", "zeros"]);
+    file("message", &pad(message));
+    let start = hex::encode(first);
+    let arguments = ["enc", "-aes-256-cbc", "-nopad", "-K", &cipher_key, "-iv", &start, "-in", "message"];
+    let ciphertext = openssl(&arguments);
+    file("authenticated", &pad(&ciphertext));
+    let key_option = format!("hexkey:{mac_key}");
+    let arguments =
+        ["mac", "-cipher", "AES-256-CBC", "-macopt", &key_option, "-binary", "-in", "authenticated", "CMAC"];
+    let tag = openssl(&arguments);
+    let point = info.get(info.len() - 2 * width - 1..).unwrap();
+    // The object identifier of brainpoolP256r1, or of secp384r1.
+    let oid: &[u8] = if width == 32 {
+        &[0x06, 0x09, 0x2B, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07]
+    } else {
+        &[0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22]
+    };
+    let key = tlv(&[0x7F, 0x49], &tlv(&[0x86], point));
+    let data = tlv(&[0x86], &[&[0x02], ciphertext.as_slice()].concat());
+    tlv(&[0xA6], &[oid, key.as_slice(), &data, &tlv(&[0x8E], tag.get(..8).unwrap())].concat())
+}
+
 fn tlv(tag: &[u8], value: &[u8]) -> Vec<u8> {
     let length = u8::try_from(value.len()).unwrap();
     let length = if length < 0x80 { vec![length] } else { vec![0x81, length] };
@@ -136,6 +188,18 @@ fn the_ec_key_opens_the_cards_own_hybrid_scheme() {
         let refused = session.decrypt(&elc(), key(&session, label), &forged);
         assert_eq!(rv(refused), RvError::EncryptedDataInvalid);
         assert_eq!(session.decrypt(&elc(), key(&session, label), &cryptogram).unwrap(), MESSAGE);
+    }
+}
+
+#[test]
+fn the_ec_keys_of_both_cards_open_what_openssl_encrypted_in_their_scheme() {
+    for (profile, label, curve) in
+        [(ProfileName::HbaG21, EC, "brainpoolP256r1"), (ProfileName::HpcP384, "C.HP.ENC.E384", "secp384r1")]
+    {
+        let bench = Bench::with(profile);
+        let session = bench.logged_in(bench.esign(), PIN_CH);
+        let cryptogram = openssl_elc_encrypts(&certificate(&session, label), curve, MESSAGE);
+        assert_eq!(session.decrypt(&elc(), key(&session, label), &cryptogram).unwrap(), MESSAGE, "{profile}");
     }
 }
 
