@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 const SOURCE: &str = "hpc/signer/v1/signer.proto";
 
 /// Messages that hold secrets or patient data: their `Debug` is written by hand in `src/redacted.rs`.
-const REDACTED: [&str; 18] = [
+const REDACTED: [&str; 23] = [
     "hpc.signer.v1.Pin",
     "hpc.signer.v1.SignPrescriptionRequest",
     "hpc.signer.v1.SignPrescriptionResponse",
@@ -23,6 +23,11 @@ const REDACTED: [&str; 18] = [
     "hpc.signer.v1.VerifySignatureResponse",
     "hpc.signer.v1.ReadInsuranceResponse",
     "hpc.signer.v1.PersonalData",
+    "hpc.signer.v1.RequestEmergencyAccessRequest",
+    "hpc.signer.v1.RequestEmergencyAccessResponse",
+    "hpc.signer.v1.OpenEmergencyAccessRequest",
+    "hpc.signer.v1.OpenEmergencyAccessResponse",
+    "hpc.signer.v1.ReadEmergencyDataResponse",
     "hpc.signer.v1.Address",
 ];
 

@@ -7,9 +7,11 @@ use zeroize::Zeroize;
 use crate::v1::{
     ActivateComfortSignatureRequest, Address, AnswerIdpChallengeRequest, AnswerIdpChallengeResponse,
     AuthenticateClinicianResponse, BatchBegin, BatchDocument, DeactivateComfortSignatureRequest,
-    GetComfortSessionRequest, PersonalData, Pin, PreparePrescriptionRequest, PreparePrescriptionResponse,
-    ReadInsuranceResponse, SignPrescriptionRequest, SignPrescriptionResponse, VerifySignatureRequest,
-    VerifySignatureResponse, sign_prescription_request::InsuranceCheck,
+    GetComfortSessionRequest, OpenEmergencyAccessRequest, OpenEmergencyAccessResponse, PersonalData, Pin,
+    PreparePrescriptionRequest, PreparePrescriptionResponse, ReadEmergencyDataResponse,
+    ReadInsuranceResponse, RequestEmergencyAccessRequest, RequestEmergencyAccessResponse,
+    SignPrescriptionRequest, SignPrescriptionResponse, VerifySignatureRequest, VerifySignatureResponse,
+    sign_prescription_request::InsuranceCheck,
 };
 
 impl Debug for Pin {
@@ -167,6 +169,51 @@ impl Debug for ReadInsuranceResponse {
             .field("coverage_xml", &Bytes(self.coverage_xml.len()))
             .field("status", &self.status)
             .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for RequestEmergencyAccessRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RequestEmergencyAccessRequest")
+            .field("card", &self.card)
+            .field("reason", &self.reason())
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for RequestEmergencyAccessResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RequestEmergencyAccessResponse")
+            .field("access", &self.access)
+            .field("audit_sequence", &self.audit_sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for OpenEmergencyAccessRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("OpenEmergencyAccessRequest")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for OpenEmergencyAccessResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("OpenEmergencyAccessResponse")
+            .field("granted_scopes", &self.granted_scopes)
+            .field("audit_sequence", &self.audit_sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ReadEmergencyDataResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ReadEmergencyDataResponse")
+            .field("xml", &Bytes(self.xml.len()))
+            .field("audit_sequence", &self.audit_sequence)
             .finish_non_exhaustive()
     }
 }

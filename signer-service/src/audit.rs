@@ -5,6 +5,7 @@
 //! newest hash ([`checkpoint`]); an export is checked without the service ([`export`]). Nodes that share a database have a
 //! chain each.
 
+pub mod cases;
 pub mod checkpoint;
 mod claims;
 pub mod command;
@@ -88,6 +89,9 @@ pub enum AuditError {
     /// A kept answer cannot be read.
     #[error("a kept answer is damaged")]
     Answer,
+    /// A kept case of emergency access cannot be read.
+    #[error("a kept case of emergency access is damaged")]
+    Case,
 }
 
 impl Entry {

@@ -24,7 +24,7 @@ Exit codes:
   4  PIN wrong, blocked, missing or not set
   5  card or reader missing, wrong, removed or failing
   6  the service does not answer
-  7  `verify`: the signature is INVALID
+  7  `verify`: the signature is INVALID; `emergency verify`: something does not hold
   8  `verify`: the signature is INCONCLUSIVE";
 
 /// The commands: some for running the service, the others are clients of one that runs.
@@ -106,6 +106,15 @@ pub enum Command {
         /// Which.
         #[command(flatten)]
         args: client::AnswerIdpArgs,
+        /// Where and in which form.
+        #[command(flatten)]
+        connection: client::Connection,
+    },
+    /// Emergency access: what a patient did not consent to, opened by two clinicians and reviewed by a third
+    Emergency {
+        /// What to do.
+        #[command(subcommand)]
+        command: client::EmergencyCommand,
         /// Where and in which form.
         #[command(flatten)]
         connection: client::Connection,

@@ -3,6 +3,7 @@
 mod batch;
 mod calls;
 mod comfort;
+mod emergency;
 mod pin;
 mod show;
 
@@ -32,6 +33,7 @@ pub use calls::{
     authenticate, list_cards, prepare, read_card, sign, verify,
 };
 pub use comfort::{ComfortCommand, comfort};
+pub use emergency::{EmergencyCommand, ReasonArg, RequestArgs, StepArgs, emergency};
 pub use pin::PinSource;
 
 /// Largest answer taken: a verified CMS comes with its content.

@@ -3,6 +3,7 @@
 //! `config.default.toml` beside this file is the documentation of the keys, what `init` writes, and in the tests
 //! the proof that the defaults here are the ones written there.
 
+mod emergency;
 mod network;
 mod sections;
 mod web;
@@ -15,6 +16,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use emergency::{Emergency, Offline};
 pub use network::*;
 pub use sections::*;
 pub use web::{OPENID, Web, WebClient};
@@ -69,6 +71,9 @@ pub struct Config {
     /// Logins in a browser.
     #[serde(default)]
     pub web: Web,
+    /// Access without consent.
+    #[serde(default)]
+    pub emergency: Emergency,
     /// Signatures without a PIN each.
     #[serde(default)]
     pub comfort: Comfort,
@@ -192,6 +197,7 @@ impl Config {
             );
         }
         network::check(&self.clients)?;
+        self.emergency.check()?;
         self.web.check(&self.clinicians.issuer)?;
         let comfort = &self.comfort;
         if comfort.enabled && self.listen.insecure_tcp.is_some() {

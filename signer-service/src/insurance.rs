@@ -100,6 +100,26 @@ impl InsuranceReaders {
         }
     }
 
+    /// Opens the named reader, or the only one with a card, among those the caller sees. Answers the reader's name too.
+    ///
+    /// # Errors
+    /// No such reader, or no card.
+    pub fn open(
+        &self,
+        name: &str,
+        seen: impl Fn(&str) -> bool,
+    ) -> Result<(String, Box<dyn Transport>), InsuranceError> {
+        let mut states = self.list()?;
+        states.retain(|state| seen(&state.name));
+        let reader = match (name, occupied(&states)?.as_slice()) {
+            ("", [only]) => *only,
+            ("", several) => return Err(InsuranceError::Several { count: several.len() }),
+            (name, _) => named(&states, name)?,
+        };
+        let transport = self.lock().connect(reader)?;
+        Ok((reader.to_owned(), transport))
+    }
+
     fn read_in(&self, reader: &str) -> Result<InsuranceRecord, InsuranceError> {
         // The lock is for finding the reader only: reading in one reader does not hold up another.
         let mut transport: Box<dyn Transport> = self.lock().connect(reader)?;

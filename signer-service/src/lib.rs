@@ -14,6 +14,7 @@
 //! | [`audit`] | the record of what was done |
 //! | [`service`] | the gRPC calls: the only place that knows them all, and the one mapping of errors to statuses |
 //! | [`tls`], [`access`] | certificates of callers over the network, and what each may do |
+//! | [`emergency`] | access without consent, by two persons |
 //! | [`web`] | login by card for web applications: OAuth 2.1 |
 //! | [`pin_limits`] | how often wrong PINs are taken to cards |
 //! | [`metrics`], [`health`] | what is measured, and whether each card can be used |
@@ -33,6 +34,7 @@ pub mod clinician;
 pub mod comfort;
 pub mod config;
 pub mod database;
+pub mod emergency;
 pub mod german_time;
 pub mod health;
 pub mod idp;

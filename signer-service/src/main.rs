@@ -6,9 +6,9 @@ use clap::Parser;
 use signer_service::{
     audit,
     cli::{Cli, Command, ServeArgs},
-    client::{self, ClientError, Connection, Exit, Outcome},
+    client::{self, ClientError, Connection, EmergencyCommand, Exit, Outcome},
     config::Config,
-    logging, server, setup,
+    emergency, logging, server, setup,
 };
 
 fn main() -> ExitCode {
@@ -61,6 +61,17 @@ async fn run(command: Command) -> ExitCode {
         }
         Command::AnswerIdp { args, connection } => {
             let called = async { client::answer_idp(&mut client::connect(&connection).await?, &args).await };
+            show(called.await, &connection)
+        }
+        Command::Emergency { command: EmergencyCommand::Verify(args), connection } => {
+            match emergency::command::run(&args) {
+                Ok(outcome) => show(Ok(outcome), &connection),
+                Err(error) => complain(&error),
+            }
+        }
+        Command::Emergency { command, connection } => {
+            let called =
+                async { client::emergency(&mut client::connect(&connection).await?, &command).await };
             show(called.await, &connection)
         }
         Command::ListCards { connection } => {

@@ -11,6 +11,7 @@ mod clinician;
 mod comfort;
 mod convert;
 mod document;
+mod emergency;
 mod evidence;
 mod idp;
 mod insurance;
@@ -322,6 +323,62 @@ impl SignerService for Signer {
         request: Request<v1::GetTokenKeysRequest>,
     ) -> Result<Response<v1::GetTokenKeysResponse>, Status> {
         self.answer("GetTokenKeys", request, clinician::keys).await
+    }
+
+    async fn request_emergency_access(
+        &self,
+        request: Request<v1::RequestEmergencyAccessRequest>,
+    ) -> Result<Response<v1::RequestEmergencyAccessResponse>, Status> {
+        self.answer("RequestEmergencyAccess", request, emergency::request).await
+    }
+
+    async fn approve_emergency_access(
+        &self,
+        request: Request<v1::ApproveEmergencyAccessRequest>,
+    ) -> Result<Response<v1::EmergencyAccessResponse>, Status> {
+        self.answer("ApproveEmergencyAccess", request, emergency::approve).await
+    }
+
+    async fn revoke_emergency_access(
+        &self,
+        request: Request<v1::RevokeEmergencyAccessRequest>,
+    ) -> Result<Response<v1::EmergencyAccessResponse>, Status> {
+        self.answer("RevokeEmergencyAccess", request, emergency::revoke).await
+    }
+
+    async fn open_emergency_access(
+        &self,
+        request: Request<v1::OpenEmergencyAccessRequest>,
+    ) -> Result<Response<v1::OpenEmergencyAccessResponse>, Status> {
+        self.answer("OpenEmergencyAccess", request, emergency::open).await
+    }
+
+    async fn list_emergency_access(
+        &self,
+        request: Request<v1::ListEmergencyAccessRequest>,
+    ) -> Result<Response<v1::ListEmergencyAccessResponse>, Status> {
+        self.answer("ListEmergencyAccess", request, emergency::list).await
+    }
+
+    async fn close_emergency_review(
+        &self,
+        request: Request<v1::CloseEmergencyReviewRequest>,
+    ) -> Result<Response<v1::EmergencyAccessResponse>, Status> {
+        self.answer("CloseEmergencyReview", request, emergency::review).await
+    }
+
+    async fn export_emergency_access(
+        &self,
+        request: Request<v1::ExportEmergencyAccessRequest>,
+    ) -> Result<Response<v1::ExportEmergencyAccessResponse>, Status> {
+        self.answer("ExportEmergencyAccess", request, emergency::export).await
+    }
+
+    async fn read_emergency_data(
+        &self,
+        request: Request<v1::ReadEmergencyDataRequest>,
+    ) -> Result<Response<v1::ReadEmergencyDataResponse>, Status> {
+        self.answer("ReadEmergencyData", request, emergency::read_data).await
     }
 
     async fn list_cards(

@@ -24,6 +24,8 @@ pub struct Setup<'a> {
     pub further_configuration: String,
     /// Environment of the service.
     pub environment: Vec<(String, String)>,
+    /// Further arguments of `serve`.
+    pub arguments: Vec<String>,
 }
 
 impl<'a> Setup<'a> {
@@ -36,6 +38,7 @@ impl<'a> Setup<'a> {
             anchors,
             further_configuration: String::new(),
             environment: Vec::new(),
+            arguments: Vec::new(),
         }
     }
 
@@ -65,7 +68,7 @@ impl Service {
         let mut serve = Command::new(binary("signer-service"));
         serve.args(["serve", "--config"]).arg(&configuration);
         serve.env("HPC_PKCS11_CONFIG", module_configuration).env("RUST_LOG", "trace");
-        serve.envs(setup.environment);
+        serve.args(setup.arguments).envs(setup.environment);
         serve.stdout(log.try_clone().expect("a descriptor can be doubled")).stderr(log);
         let mut child = serve.spawn().expect("the service can be started");
         let socket = at.join("service.sock");

@@ -413,7 +413,7 @@ fn payer(payer: &v1::Payer) -> Value {
 }
 
 /// RFC 3339, or empty.
-fn time(at: Option<prost_types::Timestamp>) -> String {
+pub(super) fn time(at: Option<prost_types::Timestamp>) -> String {
     at.and_then(|at| OffsetDateTime::from_unix_timestamp(at.seconds).ok())
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_default()

@@ -78,6 +78,10 @@ pub struct Policy {
     pub version: String,
     /// By profession OID, dotted.
     professions: BTreeMap<String, Vec<Scope>>,
+    /// The same without consent, in an emergency.
+    emergency: BTreeMap<String, Vec<Scope>>,
+    /// Professions that may agree to an emergency.
+    emergency_approvers: Vec<String>,
 }
 
 impl By {
@@ -99,6 +103,11 @@ impl Policy {
     /// Never: a test reads it.
     pub fn built_in() -> Result<Policy, toml::de::Error> {
         toml::from_str(include_str!("professions.toml"))
+    }
+
+    /// May one of these professions agree to an emergency access, end it and review it?
+    pub fn approves_emergencies(&self, professions: &[String]) -> bool {
+        professions.iter().any(|oid| self.emergency_approvers.contains(oid))
     }
 
     /// Everything the professions of a certificate may have.
@@ -135,6 +144,34 @@ pub fn grant(
     granted.sort();
     granted.dedup();
     (granted, refused)
+}
+
+/// The same in an emergency: without consent, within what the profession may read then.
+pub fn grant_in_emergency(
+    requested: &[String],
+    professions: &[String],
+    policy: &Policy,
+) -> (Vec<Scope>, Vec<Refused>) {
+    let allowed: Vec<&Scope> =
+        professions.iter().filter_map(|oid| policy.emergency.get(oid)).flatten().collect();
+    let (mut granted, mut refused) = (Vec::new(), Vec::new());
+    for text in requested {
+        let Ok(scope) = text.parse::<Scope>() else {
+            refused.push(Refused { scope: text.clone(), by: By::Syntax });
+            continue;
+        };
+        let (inside, outside) = scope.within(allowed.iter().copied());
+        granted.extend(inside);
+        refused.extend(outside.map(|scope| Refused { scope: scope.to_string(), by: By::Profession }));
+    }
+    granted.sort();
+    granted.dedup();
+    (granted, refused)
+}
+
+/// Do these scopes cover all of those?
+pub fn covers(granted: &[Scope], needed: &[Scope]) -> bool {
+    needed.iter().all(|scope| scope.within(granted.iter()).1.is_none())
 }
 
 /// Splits what an application asks for into what it may have and the rest. What is no scope goes on: [`grant`] names it.

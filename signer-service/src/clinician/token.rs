@@ -14,7 +14,7 @@ pub struct TokenKey {
 }
 
 /// What a token says. Names follow RFC 9068 and the identity provider of the German health network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
@@ -44,6 +44,25 @@ pub struct Claims {
     pub certificate_issuer: String,
     /// How the clinician was authenticated: multi-factor, smart card, PIN (RFC 8176).
     pub amr: Vec<String>,
+    /// Why it grants what the patient did not consent to: BTG or ETREAT (HL7 v3 PurposeOfUse).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose_of_use: Option<String>,
+    /// The emergency access it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<EmergencyClaim>,
+}
+
+/// An emergency access in a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmergencyClaim {
+    /// Its name.
+    pub request_id: String,
+    /// Keyed pseudonym of the patient.
+    pub patient: String,
+    /// Telematik-ID of who asked.
+    pub requester: String,
+    /// Telematik-ID of who agreed.
+    pub approver: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +155,8 @@ mod tests {
             certificate_serial: "01ab".into(),
             certificate_issuer: "CN=CA".into(),
             amr: vec!["mfa".into(), "sc".into(), "pin".into()],
+            purpose_of_use: None,
+            emergency: None,
         }
     }
 

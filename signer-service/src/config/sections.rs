@@ -365,7 +365,7 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Path
     })
 }
 
-fn reader_specs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReaderSpec>, D::Error> {
+pub(super) fn reader_specs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReaderSpec>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts
         .iter()

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audit::Entry,
     authentication::{self, Proof},
-    clinician::scope::{Refused, Scope},
+    clinician::scope::Scope,
     signature::{self, SignatureError},
     times::Steps,
     token::{PinEntry, Purpose, Selector},
@@ -107,12 +107,12 @@ type Shown = (Option<(String, OffsetDateTime)>, Vec<String>, Vec<v1::RefusedScop
 
 fn shown(issued: Option<Issued>) -> Shown {
     let Some(issued) = issued else { return Shown::default() };
-    let refused = |refused: Refused| v1::RefusedScope {
-        scope: refused.scope,
-        refused_by: refused.by.code().to_owned(),
-    };
     let granted = issued.granted.iter().map(ToString::to_string).collect();
-    (Some((issued.token, issued.expires_at)), granted, issued.refused.into_iter().map(refused).collect())
+    (
+        Some((issued.token, issued.expires_at)),
+        granted,
+        issued.refused.into_iter().map(convert::refused_scope).collect(),
+    )
 }
 
 fn read_request(mut request: v1::AuthenticateClinicianRequest) -> Result<Order, Refusal> {

@@ -66,24 +66,32 @@ pub(super) async fn issue(
     let certificate = &chosen.certificate.certificate;
     let named = format!("{}#{}", certificate.issuer, certificate.serial);
     let claims = Claims {
-        iss: state.config.clinicians.issuer.clone(),
         sub: proof.telematik_id.clone().unwrap_or(named),
         aud: wish.audience,
-        iat: now.unix_timestamp(),
         exp: expires_at.unix_timestamp(),
-        jti: uuid::Uuid::new_v4().to_string(),
         scope: granted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        client_id: if caller_client.is_empty() { "local".to_owned() } else { caller_client.to_owned() },
         telematik_id: proof.telematik_id.clone(),
         profession: proof.profession_oids.first().cloned(),
         certificate_serial: certificate.serial.clone(),
         certificate_issuer: certificate.issuer.clone(),
-        amr: ["mfa", "sc", "pin"].map(str::to_owned).to_vec(),
+        ..claims_of(state, caller_client, now)
     };
     let person = Person::of(&chosen.token, &certificate.der);
     let token = state.clinicians.open(&claims, person, granted.clone(), chosen.token.clone(), insertion);
     let token = token.ok_or(Refusal::Internal("a token could not be made"))?;
     Ok(Issued { token, claims, expires_at, granted, refused })
+}
+
+/// What every token says, whoever it names.
+pub(super) fn claims_of(state: &State, client: &str, now: OffsetDateTime) -> Claims {
+    Claims {
+        iss: state.config.clinicians.issuer.clone(),
+        iat: now.unix_timestamp(),
+        jti: uuid::Uuid::new_v4().to_string(),
+        client_id: if client.is_empty() { "local".to_owned() } else { client.to_owned() },
+        amr: ["mfa", "sc", "pin"].map(str::to_owned).to_vec(),
+        ..Claims::default()
+    }
 }
 
 /// Nobody gets a token whose certificate leads to no trust anchor.

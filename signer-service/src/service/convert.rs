@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::Refusal;
 use crate::{
     certificate::Certificate,
+    clinician::scope::Refused,
     prescription::{self, Finding},
     times::Steps,
 };
@@ -30,6 +31,10 @@ pub(super) fn certificate(certificate: &Certificate) -> v1::Certificate {
         not_before: Some(timestamp(certificate.not_before)),
         not_after: Some(timestamp(certificate.not_after)),
     }
+}
+
+pub(super) fn refused_scope(refused: Refused) -> v1::RefusedScope {
+    v1::RefusedScope { scope: refused.scope, refused_by: refused.by.code().to_owned() }
 }
 
 pub(super) fn steps(steps: &Steps) -> Vec<v1::StepTime> {

@@ -12,6 +12,7 @@ use crate::{
     audit::AuditError,
     clinician::NotValid,
     comfort::{Ended, NoSession},
+    emergency::Rejected,
     idp::IdpError,
     insurance::InsuranceError,
     pin_limits::TooMany,
@@ -132,6 +133,12 @@ pub enum Refusal {
     /// The identity provider's challenge.
     #[error(transparent)]
     Idp(#[from] IdpError),
+    /// Emergency access.
+    #[error(transparent)]
+    Emergency(#[from] Rejected),
+    /// No emergency data; what the cards say.
+    #[error("no emergency data: {0}")]
+    EmergencyData(String),
     /// The audit trail.
     #[error("the result could not be recorded and is not handed out")]
     Audit(#[source] AuditError),
@@ -271,6 +278,10 @@ impl Refusal {
             }
             Refusal::Idp(IdpError::Random) => (Internal, Reason::Internal, vec![]),
             Refusal::Idp(_) => (InvalidArgument, Reason::IdpChallenge, vec![]),
+            Refusal::Emergency(rejected) => emergency_row(rejected),
+            Refusal::EmergencyData(code) => {
+                (FailedPrecondition, Reason::EmergencyData, vec![("code", code.clone())])
+            }
             Refusal::Audit(_) => (Unavailable, Reason::AuditFailed, vec![]),
             Refusal::CallerGone => (Code::Cancelled, Reason::CallerGone, vec![]),
             Refusal::Internal(_) => (Internal, Reason::Internal, vec![]),
@@ -285,6 +296,23 @@ fn codes(rules: &[Rule]) -> String {
 
 fn ended(why: Option<Ended>) -> String {
     why.map(|why| format!(": it ended ({})", why.code())).unwrap_or_default()
+}
+
+fn emergency_row(rejected: &Rejected) -> Row {
+    use Code::{Aborted, AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, Unauthenticated};
+    let standing = |standing: &str| vec![("standing", standing.to_owned())];
+    match rejected {
+        Rejected::Disabled => (FailedPrecondition, Reason::EmergencyDisabled, vec![]),
+        Rejected::NotFound => (NotFound, Reason::EmergencyNotFound, vec![]),
+        Rejected::Standing(now) => (FailedPrecondition, Reason::EmergencyStanding, standing(now.code())),
+        Rejected::Reviewed => (FailedPrecondition, Reason::EmergencyStanding, standing("reviewed")),
+        Rejected::SamePerson | Rejected::Nameless => (PermissionDenied, Reason::EmergencySamePerson, vec![]),
+        Rejected::Profession | Rejected::NoScope => (PermissionDenied, Reason::EmergencyProfession, vec![]),
+        Rejected::Open => (AlreadyExists, Reason::EmergencyOpen, vec![]),
+        Rejected::Claim => (Unauthenticated, Reason::EmergencyClaim, vec![]),
+        Rejected::Changed => (Aborted, Reason::EmergencyChanged, vec![]),
+        Rejected::Patient => (PermissionDenied, Reason::EmergencyPatient, vec![]),
+    }
 }
 
 fn insurance_row(error: &InsuranceError) -> Row {

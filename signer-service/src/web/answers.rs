@@ -19,6 +19,8 @@ pub(super) fn page(status: StatusCode, html: String, elsewhere: Option<&str>) ->
     );
     let mut answer = plain(status, "text/html; charset=utf-8", html);
     set(&mut answer, header::CONTENT_SECURITY_POLICY, &policy);
+    // With "no-referrer" browsers say "null" for the origin of the form (Fetch, "append a request Origin header").
+    set(&mut answer, header::REFERRER_POLICY, "same-origin");
     answer
 }
 

@@ -142,6 +142,10 @@ impl Language {
                 "Ob der Ausweis gesperrt ist, lässt sich gerade nicht erfragen. Die PIN wurde nicht verwendet.",
                 "Whether the card is revoked cannot be asked at this moment. The PIN was not used.",
             ),
+            Refusal::TooManyPins(_) => self.pick(
+                "Zu viele falsche PINs in kurzer Zeit. Die PIN wurde nicht an den Ausweis gesandt. Bitte warten Sie.",
+                "Too many wrong PINs in a short time. The PIN was not sent to the card. Please wait.",
+            ),
             Refusal::ClinicianUntrusted(_) => self.pick(
                 "Dieser Ausweis gehört zu keinem Herausgeber, dem dieser Dienst vertraut.",
                 "This card is of no issuer that this service trusts.",

@@ -33,6 +33,10 @@ pub(crate) const ADA_SIGNS: Key = key!("nonRepudiation", "C.HP.QES.E384", "1e", 
 pub(crate) const ADA: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "312d542d31");
 /// Physician 2-T-2.
 pub(crate) const BOB: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "322d542d32");
+/// Physician 3-T-3.
+pub(crate) const EVE: Key = key!("digitalSignature", "C.HP.AUT.E384", "1e", "332d542d33");
+/// Pharmacist 4-T-4.
+pub(crate) const CARL: Key = key!("digitalSignature", "C.HP.AUT.E384", "20", "342d542d34");
 /// Pharmacist 1-T-1: another profession of the same person.
 const PHARMACIST: Key = key!("digitalSignature", "C.HP.AUT.E384", "20", "312d542d31");
 

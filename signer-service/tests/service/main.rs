@@ -5,6 +5,7 @@
 mod batch;
 mod clinician;
 mod comfort;
+mod emergency;
 mod grpc;
 mod network;
 mod nodes;

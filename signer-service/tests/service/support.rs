@@ -53,18 +53,26 @@ impl Desk {
 
     /// The same with further lines of configuration.
     pub(crate) fn configured(keys: &[Key], further: &str) -> Desk {
-        Desk::listening(keys, "", further)
+        Desk::listening(&[("card", keys)], "", further)
+    }
+
+    /// A service with a token for each of several people.
+    pub(crate) fn of_people(people: &[(&str, &[Key])], further: &str) -> Desk {
+        Desk::listening(people, "", further)
     }
 
     /// A service that is reached by TLS, too, with the certificates of `init` in `pki/tls`.
     pub(crate) fn on_network(keys: &[Key], further: &str) -> Desk {
         let tls = "[tls]\ncertificate = 'pki/tls/server.pem'\nkey = 'pki/tls/server.key'\nclient_ca = 'pki/tls/ca.pem'\n";
-        Desk::listening(keys, "tls = '127.0.0.1:0'\n", &format!("{further}{tls}"))
+        Desk::listening(&[("card", keys)], "tls = '127.0.0.1:0'\n", &format!("{further}{tls}"))
     }
 
-    fn listening(keys: &[Key], listen: &str, further: &str) -> Desk {
+    fn listening(tokens: &[(&str, &[Key])], listen: &str, further: &str) -> Desk {
         let mut desk = Desk { folder: tempfile::tempdir().unwrap(), service: None };
-        desk.make_token(keys);
+        desk.make_authority();
+        for (label, keys) in tokens {
+            desk.add_token(label, keys);
+        }
         if !listen.is_empty() {
             let init = ["init", "--client", "ward", "--dir"];
             let made = desk.client_command(&init).arg(desk.path("pki")).output().unwrap();
@@ -185,15 +193,24 @@ impl Desk {
         }
     }
 
-    fn make_token(&self, keys: &[Key]) {
-        let words = |program: &str, line: &str| self.tool(program, &line.split(' ').collect::<Vec<_>>());
+    fn make_authority(&self) {
         fs::create_dir(self.path("tokens")).unwrap();
         let tokens = self.path("tokens");
         fs::write(self.path("softhsm2.conf"), format!("directories.tokendir = {}\n", tokens.display()))
             .unwrap();
-        words("softhsm2-util", &format!("--init-token --free --label card --pin {PIN} --so-pin 12345678"));
-        words("openssl", &format!("genpkey {P384} -out ca.key"));
-        words("openssl", "req -x509 -new -key ca.key -days 30 -subj /CN=Test-CA -out ca.pem");
+        self.words("openssl", &format!("genpkey {P384} -out ca.key"));
+        self.words("openssl", "req -x509 -new -key ca.key -days 30 -subj /CN=Test-CA -out ca.pem");
+        fs::copy(fixture("prescription.xml"), self.path("prescription.xml")).unwrap();
+    }
+
+    /// Runs a program with arguments that hold no blanks.
+    fn words(&self, program: &str, line: &str) {
+        self.tool(program, &line.split(' ').collect::<Vec<_>>());
+    }
+
+    fn add_token(&self, token: &str, keys: &[Key]) {
+        let words = |program: &str, line: &str| self.words(program, line);
+        words("softhsm2-util", &format!("--init-token --free --label {token} --pin {PIN} --so-pin 12345678"));
         for (index, key) in keys.iter().enumerate() {
             let (id, label) = (format!("{:02}", index + 1), key.label);
             let extensions = format!("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,{}\n", key.usage);
@@ -207,16 +224,15 @@ impl Desk {
             );
             words(
                 "softhsm2-util",
-                &format!("--import key.pem --token card --label {label} --id {id} --pin {PIN}"),
+                &format!("--import key.pem --token {token} --label {label} --id {id} --pin {PIN}"),
             );
             words(
                 "pkcs11-tool",
                 &format!(
-                    "--module {MODULE} --login --pin {PIN} --write-object certificate.der --type cert --id {id} --label {label}"
+                    "--module {MODULE} --token-label {token} --login --pin {PIN} --write-object certificate.der --type cert --id {id} --label {label}"
                 ),
             );
         }
-        fs::copy(fixture("prescription.xml"), self.path("prescription.xml")).unwrap();
     }
 }
 

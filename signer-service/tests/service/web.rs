@@ -153,7 +153,7 @@ async fn a_page_without_a_server_logs_a_clinician_in_who_then_signs() {
     assert!(headers["set-cookie"].ends_with("; Path=/; HttpOnly; SameSite=Strict; Max-Age=3600; Secure"));
     assert_eq!(
         (headers["cache-control"].as_str(), headers["referrer-policy"].as_str()),
-        ("no-store", "no-referrer")
+        ("no-store", "same-origin")
     );
     assert!(opened.page.body.contains("<strong>Page &lt;7&gt;</strong>"), "{}", opened.page.body);
 

@@ -1,0 +1,5 @@
+//! Clinicians who prove by card who they are: at the national identity provider, in a browser, in an emergency.
+
+mod emergency;
+mod identity_provider;
+mod web;

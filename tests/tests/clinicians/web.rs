@@ -1,0 +1,64 @@
+//! The login page of the service: a standard client library logs in with a card.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+use tests::artefacts::{python, root};
+use tests::cards::{CardImage, PIN_CH};
+use tests::programs::{Ran, program, run};
+use tests::service::{Service, Setup};
+use tests::simulator::{Simulator, socket_in};
+
+#[test]
+fn a_standard_client_library_logs_in_with_each_card() {
+    for profile in ["hpc-p384", "hba-g21"] {
+        let directory = tempfile::tempdir().unwrap();
+        let card = CardImage::of(profile);
+        let reader = socket_in(&directory, "hpc");
+        let simulator = Simulator::start(&[(&card, &reader)]);
+        let anchors = card.anchors();
+        let port = free_port();
+        let _service = Service::start(with_page(Setup::on_readers(&[&reader], &anchors), port, "9"));
+        let log_in = |pin: &str| application(&["login", &issuer(port), "http://127.0.0.1:9/back"], pin);
+
+        let wrong = log_in("654321");
+        assert!(
+            !wrong.success && wrong.stderr.contains("Die PIN ist falsch."),
+            "{profile}: {}",
+            wrong.text()
+        );
+        let said = log_in(PIN_CH).expect_success();
+        let said: Value = serde_json::from_str(&said.stdout).expect("JSON");
+        assert_eq!(said["scope"], "openid prescription.sign", "{profile}");
+        assert_eq!(said["refused"][0]["refused_by"], "client", "{profile}");
+        let access = &said["access"];
+        assert_eq!(access["professionOID"], "1.2.276.0.76.4.30", "{profile}: {access}");
+        assert!(!access["idNummer"].as_str().unwrap().is_empty(), "{profile}");
+        assert_eq!((&access["sub"], &access["iss"]), (&said["id"]["sub"], &said["id"]["iss"]), "{profile}");
+        assert_eq!(simulator.answers_to_pins(), ["63C2", "9000"], "{profile}");
+    }
+}
+
+fn issuer(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// The login page on a port of this machine, for an application that waits on another.
+fn with_page<'a>(mut setup: Setup<'a>, port: u16, back: &str) -> Setup<'a> {
+    setup.arguments.push("--insecure-development".to_owned());
+    setup.further_configuration = format!(
+        "[clinicians]\nissuer = \"http://127.0.0.1:{port}\"\n[web]\ninsecure_tcp = \"127.0.0.1:{port}\"\n[[web.clients]]\n\
+         id = \"page\"\nname = \"Ward\"\nredirect_uris = [\"http://127.0.0.1:{back}/back\"]\n\
+         scopes = [\"openid\", \"prescription.sign\"]\n"
+    );
+    setup
+}
+
+fn application(arguments: &[&str], pin: &str) -> Ran {
+    let mut command = program(python(), [root().join("tests/python/web_application.py")]);
+    run(command.args(arguments).arg("openid prescription.sign user/Task.r").env("TEST_PIN", pin))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
