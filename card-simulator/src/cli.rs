@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "this module is the program's voice")]
 
+pub(crate) mod control;
 pub(crate) mod new;
 pub(crate) mod ocsp;
 pub(crate) mod run;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     New(Box<new::New>),
     /// Plug card images into readers until interrupted.
     Run(run::Run),
+    Tell(control::Tell),
     /// Answer OCSP requests for the certificates of a test authority until interrupted.
     Ocsp(ocsp::Ocsp),
     /// Show what is in a card image: PIN states, counters, keys, files.

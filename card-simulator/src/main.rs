@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     let result = match cli::Arguments::parse().command {
         cli::Command::New(arguments) => cli::new::run(*arguments),
         cli::Command::Run(arguments) => cli::run::run(arguments),
+        cli::Command::Tell(arguments) => cli::control::tell(&arguments),
         cli::Command::Ocsp(arguments) => cli::ocsp::run(&arguments),
         cli::Command::Show(arguments) => cli::show::run(&arguments),
     };

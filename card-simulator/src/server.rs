@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 
 pub use address::Address;
-pub use fault::Fault;
+pub use fault::{Fault, FaultError, FaultPlan};
 pub use pin_pad::{PinPad, Typed};
 pub use slot::Slot;
 pub use speed::{Speed, SpeedError, Traffic};

@@ -7,17 +7,19 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use card_simulator::server::{Address, Fault, PinPad, Plug, Slot, Speed, Typed};
+use card_simulator::server::{Address, Fault, FaultPlan, PinPad, Plug, Slot, Speed, Typed};
 use card_simulator::{Card, CardImage, Interface};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::control::Controlled;
+
 /// Plug card images into readers until interrupted (SIGINT or SIGTERM).
 ///
 /// Prints one line beginning with `ready` as soon as all sockets listen. Repeat --plug with the same image to
 /// reach one card through several addresses.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
     /// Image and address: socket:/path, socket:127.0.0.1:port (docs/card-socket.md) or vpcd:127.0.0.1:35963
     /// (pcscd's virtual reader).
@@ -32,6 +34,14 @@ pub(crate) struct Run {
     /// Pull each card before it answers its Nth command.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pull_after: Option<u64>,
+    /// Let something go wrong at each card's Nth command, or at every Nth one; as often as wanted. KIND is pull, reset,
+    /// mute, noise, truncate (the answer's second half is lost), shorten (of its data only), answer:<hexadecimal> or
+    /// delay:<milliseconds>.
+    #[arg(long, value_name = "N=KIND | N+=KIND")]
+    fault: Vec<FaultPlan>,
+    /// Take orders at this Unix socket: card-simulator tell SOCKET eject CARD.
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
     /// Be as slow as plastic: bits per second on the line, milliseconds for each command and for each signature
     /// besides. What is left out takes no time.
     #[arg(long, value_name = "bits=N,command=MS,signature=MS", default_value = "bits=0")]
@@ -97,10 +107,17 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
         let card = cards.get_mut(card).context("no card to plug in")?;
         card.plugs.push(card.slot.plug(&plug.address)?);
     }
+    if let Some(socket) = &arguments.control {
+        super::control::listen(socket, cards.iter().map(|card| controlled(card, &arguments)).collect())?;
+    }
     let addresses: Vec<String> =
         cards.iter().flat_map(|c| &c.plugs).map(|p| p.address().to_string()).collect();
     super::tell(&format!("ready {}\n", addresses.join(" ")))?;
     signals.forever().next();
+    if let Some(socket) = &arguments.control {
+        // Who removed it has done what was to be done.
+        let _ = std::fs::remove_file(socket);
+    }
     for card in &mut cards {
         card.plugs.clear();
         super::tell(&format!("{}: {} commands\n", card.directory.display(), card.slot.commands()))?;
@@ -110,14 +127,27 @@ pub(crate) fn run(arguments: Run) -> anyhow::Result<()> {
 
 type Output = Arc<Mutex<Box<dyn Write + Send>>>;
 
-fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Slot> {
+fn open(directory: &Path, arguments: &Run) -> anyhow::Result<Card> {
     let interface = if arguments.contactless { Interface::Contactless } else { Interface::Contact };
-    let card = Card::new(CardImage::open(directory)?).over(interface).lenient_le(arguments.lenient_le);
-    let slot = Slot::with(card);
+    Ok(Card::new(CardImage::open(directory)?).over(interface).lenient_le(arguments.lenient_le))
+}
+
+fn controlled(card: &Plugged, arguments: &Run) -> Controlled {
+    let (directory, arguments) = (card.directory.clone(), arguments.clone());
+    let insert = move |slot: &Slot| {
+        slot.insert(open(&directory, &arguments)?);
+        Ok(())
+    };
+    Controlled { directory: card.directory.clone(), slot: card.slot.clone(), insert: Box::new(insert) }
+}
+
+fn insert(directory: &Path, arguments: &Run, out: Option<&Output>) -> anyhow::Result<Slot> {
+    let slot = Slot::with(open(directory, arguments)?);
     slot.set_speed(arguments.speed);
     if !arguments.pin_pad.is_empty() {
         slot.set_pin_pad(PinPad::script(arguments.pin_pad.clone()));
     }
+    arguments.fault.iter().for_each(|plan| slot.fault_plan(plan.clone()));
     if let Some(number) = arguments.pull_after {
         slot.fault_at(number, Fault::Pull);
     }

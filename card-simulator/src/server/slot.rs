@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultPlan};
 use super::pin_pad::{self, PinPad};
 use super::speed::{Speed, Traffic};
 use super::trace;
@@ -37,6 +37,7 @@ struct State {
     speed: Speed,
     traffic: Traffic,
     faults: BTreeMap<u64, Fault>,
+    plans: Vec<FaultPlan>,
     last_answer: Vec<u8>,
     trace: VecDeque<String>,
     sink: Option<Sink>,
@@ -177,6 +178,11 @@ impl Slot {
         self.state().faults.insert(command, fault);
     }
 
+    /// Lets something go wrong as planned. Commands are counted from 1; [`Slot::fault_at`] comes before.
+    pub fn fault_plan(&self, plan: FaultPlan) {
+        self.state().plans.push(plan);
+    }
+
     /// Looks at the card in the slot, for tests: its image holds counters and contents.
     pub fn inspect<T>(&self, look: impl FnOnce(&Card) -> T) -> Option<T> {
         self.state().card.as_ref().map(look)
@@ -266,7 +272,7 @@ impl Client {
         let slot = self.slot.clone();
         let Some(mut state) = self.turn(&slot) else { return Reply::Lost };
         let number = state.traffic.commands + 1;
-        let fault = if state.card.is_some() { state.faults.remove(&number) } else { None };
+        let fault = if state.card.is_some() { state.fault(number) } else { None };
         if matches!(fault, Some(Fault::Reset)) {
             state.epoch += 1;
             state.card.as_mut().map(Card::reset);
@@ -343,6 +349,11 @@ impl Drop for Client {
 }
 
 impl State {
+    fn fault(&mut self, number: u64) -> Option<Fault> {
+        let planned = || self.plans.iter().find_map(|plan| plan.at(number)).cloned();
+        self.faults.remove(&number).or_else(planned)
+    }
+
     fn record(&mut self, number: u64, command: &[u8], reply: &Reply) {
         let answer = match reply {
             Reply::Answer(answer) => Some(answer.as_slice()),

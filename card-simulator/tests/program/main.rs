@@ -1,6 +1,6 @@
 //! The program as a user runs it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is the report")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a panic here is the report")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+
+mod desk;
+mod killed;
 
 fn simulator() -> Command {
     Command::new(env!("CARGO_BIN_EXE_card-simulator"))
@@ -24,14 +27,40 @@ fn show(directory: &Path) -> Value {
 }
 
 /// Starts the program and waits for its line that says it is ready.
-fn run(plug: &str, more: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
+fn run(plug: &str, more: &[&str]) -> (Simulator, BufReader<std::process::ChildStdout>) {
     let mut command = simulator();
     let mut child = command.args(["run", "--plug", plug]).args(more).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
+    let child = Simulator(child);
     assert!(line.starts_with("ready socket:"), "{line}");
     (child, out)
+}
+
+/// The running program; it ends with the test, however that ends.
+struct Simulator(Child);
+
+impl std::ops::Deref for Simulator {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Simulator {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn ask(stream: &mut UnixStream, command: &str) -> Vec<u8> {
