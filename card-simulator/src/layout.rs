@@ -35,6 +35,8 @@ pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutErro
             include_str!("../profiles/egk-g21.toml")
         }
         ProfileName::SmcB => include_str!("../profiles/smc-b.toml"),
+        ProfileName::GsmcKt => include_str!("../profiles/gsmc-kt.toml"),
+        ProfileName::GsmcK => include_str!("../profiles/gsmc-k.toml"),
         ProfileName::Piv => include_str!("../profiles/piv.toml"),
         ProfileName::PivRsa => include_str!("../profiles/piv-rsa.toml"),
         ProfileName::PivP384 => include_str!("../profiles/piv-p384.toml"),
@@ -55,7 +57,7 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        let counts = [22, 59, 70, 62, 32, 14, 14, 14, 20, 22, 22, 16, 8];
+        let counts = [22, 59, 70, 62, 32, 7, 7, 14, 14, 14, 20, 22, 22, 16, 8];
         for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =

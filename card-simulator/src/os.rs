@@ -28,6 +28,7 @@ mod record;
 mod record_life;
 mod secure;
 mod select;
+mod sender;
 mod sign;
 mod status;
 mod trust;

@@ -19,6 +19,10 @@ pub enum ProfileName {
     EgkG2,
     /// German card of an institution, generation 2.1.
     SmcB,
+    /// Security module of a German card terminal: the end of trusted channels that sends PINs.
+    GsmcKt,
+    /// Security module of a German connector: the end of trusted channels that has documents signed.
+    GsmcK,
     /// Personal identity verification card (NIST SP 800-73-4) with P-256, P-384 and RSA-2048 keys.
     Piv,
     /// The same with RSA-2048 keys for authentication and signature.
@@ -39,12 +43,14 @@ pub enum ProfileName {
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 13] = [
+    pub const ALL: [ProfileName; 15] = [
         ProfileName::HpcP384,
         ProfileName::HbaG21,
         ProfileName::EgkG21,
         ProfileName::EgkG2,
         ProfileName::SmcB,
+        ProfileName::GsmcKt,
+        ProfileName::GsmcK,
         ProfileName::Piv,
         ProfileName::PivRsa,
         ProfileName::PivP384,
@@ -63,6 +69,8 @@ impl ProfileName {
             ProfileName::EgkG21 => "egk-g21",
             ProfileName::EgkG2 => "egk-g2",
             ProfileName::SmcB => "smc-b",
+            ProfileName::GsmcKt => "gsmc-kt",
+            ProfileName::GsmcK => "gsmc-k",
             ProfileName::Piv => "piv",
             ProfileName::PivRsa => "piv-rsa",
             ProfileName::PivP384 => "piv-p384",

@@ -162,8 +162,20 @@ fn prove(
     }
 }
 
-/// Leads the card from a key it knows to the key of the role.
-fn import(
+/// The certificates of a card's authority and of one of its device keys, from the master file.
+pub(crate) fn device_certificates(
+    card: &mut dyn Transport,
+    sfid: u8,
+) -> Result<(CvCertificate, CvCertificate), RoleError> {
+    section(card, |card| {
+        select_master_file(card)?;
+        let authority = certificate(card, "EF.C.CA.CS", AUTHORITY_SFID)?;
+        Ok((authority, certificate(card, "EF.C.AUTD_CVC", sfid)?))
+    })
+}
+
+/// Leads the card from a key it knows to the key in the last certificate.
+pub(crate) fn import(
     egk: &mut dyn Transport,
     role: &CvCertificate,
     authority: &CvCertificate,

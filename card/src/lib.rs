@@ -27,6 +27,7 @@ pub mod status;
 pub mod survey;
 pub mod tlv;
 pub mod transport;
+pub mod trusted_channel;
 
 mod iccsn;
 #[cfg(test)]

@@ -64,28 +64,10 @@ impl Channel {
     /// Secures a command. Like the drivers of the card's makers, it takes the extended form if an answer is expected.
     pub fn protect(&mut self, command: &Command) -> Command {
         self.counter = self.counter.wrapping_add(1);
-        let [class, ins, p1, p2] = command.header();
-        let header = [class | CLASS, ins, p1, p2];
-        let mut objects = Vec::new();
-        if command.data_len() > 0 {
-            let cryptogram = self.encrypt(command.data_bytes());
-            objects.extend(tlv::encode(0x87, &[&[PADDED][..], &cryptogram].concat()));
+        match protect(self, command) {
+            Ok(secured) => secured,
+            Err(never) => match never {},
         }
-        if let Some(le) = expected_length(command.expected()) {
-            objects.extend(tlv::encode(0x97, &le));
-        }
-        let mut covered = pad(&header);
-        if !objects.is_empty() {
-            covered.extend(pad(&objects));
-        }
-        let mac = self.authenticate(&covered);
-        objects.extend(tlv::encode(0x8E, &mac));
-        let le = match command.expected() {
-            Le::None if objects.len() <= 255 => Le::SHORT_WILDCARD,
-            _ => Le::EXTENDED_WILDCARD,
-        };
-        let secured = Command::new(class | CLASS, ins, p1, p2).data(objects).le(le);
-        if command.is_sensitive() { secured.sensitive() } else { secured }
     }
 
     /// Opens an answer.
@@ -94,28 +76,15 @@ impl Channel {
     /// The channel is unusable then: both sides may count differently.
     pub fn open(&mut self, answer: &Response) -> Result<Response, ChannelError> {
         self.counter = self.counter.wrapping_add(1);
-        if answer.data.is_empty() {
-            return Err(ChannelError::Ended { status: answer.status });
+        match open(self, answer) {
+            Ok(opened) => opened,
+            Err(never) => match never {},
         }
-        let malformed = ChannelError::Malformed { length: answer.data.len() };
-        let parts = Parts::parse(&answer.data).ok_or(malformed)?;
-        if parts.status != answer.status {
-            return Err(ChannelError::Status { inside: parts.status, outside: answer.status });
-        }
-        if !bool::from(self.authenticate(&pad(parts.covered)).ct_eq(parts.mac)) {
-            return Err(ChannelError::Mac);
-        }
-        let data = match parts.body {
-            None => Vec::new(),
-            Some(Body::Plain(data)) => data.to_vec(),
-            Some(Body::Enciphered(cryptogram)) => self.decrypt(cryptogram).ok_or(malformed)?,
-        };
-        Ok(Response { data, status: parts.status })
     }
 
     /// The code over the counter and what is covered.
-    fn authenticate(&self, covered: &[u8]) -> [u8; 8] {
-        self.mac.authenticate(&[&self.counter.to_be_bytes(), covered])
+    fn code(&self, covered: &[u8]) -> [u8; 8] {
+        self.mac.authenticate(&[&self.counter.to_be_bytes(), &pad(covered)])
     }
 
     /// The initialisation vector is the encrypted counter.
@@ -144,6 +113,95 @@ impl Channel {
     }
 }
 
+/// Who has the keys of a channel: this program, or a card beside it.
+pub(crate) trait Protection {
+    /// What can go wrong.
+    type Error;
+
+    /// The value of data object 87 for the data of a command.
+    fn encipher(&mut self, data: &[u8], sensitive: bool) -> Result<Vec<u8>, Self::Error>;
+    /// The code over a command; what is covered is not padded at its end.
+    fn authenticate(&mut self, covered: &[u8]) -> Result<Vec<u8>, Self::Error>;
+    /// Whether the code over an answer is right.
+    fn is_authentic(&mut self, covered: &[u8], code: &[u8]) -> Result<bool, Self::Error>;
+    /// What the value of data object 87 holds; `None` if that is no cryptogram.
+    fn decipher(&mut self, value: &[u8]) -> Result<Option<Vec<u8>>, Self::Error>;
+}
+
+impl Protection for Channel {
+    type Error = std::convert::Infallible;
+
+    fn encipher(&mut self, data: &[u8], _sensitive: bool) -> Result<Vec<u8>, Self::Error> {
+        Ok([&[PADDED][..], &self.encrypt(data)].concat())
+    }
+
+    fn authenticate(&mut self, covered: &[u8]) -> Result<Vec<u8>, Self::Error> {
+        Ok(self.code(covered).to_vec())
+    }
+
+    fn is_authentic(&mut self, covered: &[u8], code: &[u8]) -> Result<bool, Self::Error> {
+        Ok(self.code(covered).ct_eq(code).into())
+    }
+
+    fn decipher(&mut self, value: &[u8]) -> Result<Option<Vec<u8>>, Self::Error> {
+        let cryptogram = value.strip_prefix(&[PADDED]);
+        Ok(cryptogram.and_then(|cryptogram| self.decrypt(cryptogram)))
+    }
+}
+
+/// Secures a command (gemSpec_COS clause 13.2).
+pub(crate) fn protect<P: Protection>(keys: &mut P, command: &Command) -> Result<Command, P::Error> {
+    let [class, ins, p1, p2] = command.header();
+    let header = [class | CLASS, ins, p1, p2];
+    let mut objects = Vec::new();
+    if command.data_len() > 0 {
+        let value = keys.encipher(command.data_bytes(), command.is_sensitive())?;
+        objects.extend(tlv::encode(0x87, &value));
+    }
+    if let Some(le) = expected_length(command.expected()) {
+        objects.extend(tlv::encode(0x97, &le));
+    }
+    let code = if objects.is_empty() {
+        keys.authenticate(&header)?
+    } else {
+        keys.authenticate(&[pad(&header), objects.clone()].concat())?
+    };
+    objects.extend(tlv::encode(0x8E, &code));
+    let le = match command.expected() {
+        Le::None if objects.len() <= 255 => Le::SHORT_WILDCARD,
+        _ => Le::EXTENDED_WILDCARD,
+    };
+    let secured = Command::new(class | CLASS, ins, p1, p2).data(objects).le(le);
+    Ok(if command.is_sensitive() { secured.sensitive() } else { secured })
+}
+
+/// Opens an answer (gemSpec_COS clause 13.3).
+pub(crate) fn open<P: Protection>(
+    keys: &mut P,
+    answer: &Response,
+) -> Result<Result<Response, ChannelError>, P::Error> {
+    if answer.data.is_empty() {
+        return Ok(Err(ChannelError::Ended { status: answer.status }));
+    }
+    let malformed = ChannelError::Malformed { length: answer.data.len() };
+    let Some(parts) = Parts::parse(&answer.data) else { return Ok(Err(malformed)) };
+    if parts.status != answer.status {
+        return Ok(Err(ChannelError::Status { inside: parts.status, outside: answer.status }));
+    }
+    if !keys.is_authentic(parts.covered, parts.mac)? {
+        return Ok(Err(ChannelError::Mac));
+    }
+    let data = match parts.body {
+        None => Vec::new(),
+        Some(Body::Plain(data)) => data.to_vec(),
+        Some(Body::Enciphered(value)) => match keys.decipher(value)? {
+            Some(data) => data,
+            None => return Ok(Err(malformed)),
+        },
+    };
+    Ok(Ok(Response { data, status: parts.status }))
+}
+
 /// The data objects of a secured answer.
 struct Parts<'a> {
     body: Option<Body<'a>>,
@@ -167,7 +225,7 @@ impl<'a> Parts<'a> {
             _ => {
                 let body = match (first.tag, first.value) {
                     (0x81, plain) => Body::Plain(plain),
-                    (0x87, [PADDED, cryptogram @ ..]) => Body::Enciphered(cryptogram),
+                    (0x87, value @ [PADDED, ..]) => Body::Enciphered(value),
                     _ => return None,
                 };
                 let (status, rest) = Tlv::split_first(rest).ok()?;

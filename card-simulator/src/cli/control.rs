@@ -41,8 +41,11 @@ pub(crate) struct Controlled {
     pub(crate) directory: PathBuf,
     pub(crate) slot: Slot,
     /// Opens the image again, as the program was told to.
-    pub(crate) insert: Box<dyn Fn(&Slot) -> anyhow::Result<()> + Send + Sync>,
+    pub(crate) insert: Insert,
 }
+
+/// Puts a card into a reader.
+pub(crate) type Insert = Box<dyn Fn(&Slot) -> anyhow::Result<()> + Send + Sync>;
 
 /// Listens for orders until the program ends. A socket that a killed run left behind is replaced.
 pub(crate) fn listen(path: &PathBuf, cards: Vec<Controlled>) -> anyhow::Result<()> {

@@ -12,7 +12,8 @@ use clap::Args;
 /// The PINs have well-known defaults and are printed: such a card is for tests only.
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// Kind of card: hpc-p384, hba-g21, egk-g21, egk-g2, smc-b, piv, piv-rsa or esteid.
+    /// Kind of card: hpc-p384, hba-g21, egk-g21, egk-g2, smc-b, gsmc-kt, gsmc-k, piv, piv-rsa, piv-p384,
+    /// esteid, beid17, beid18, jpki or vitale2.
     #[arg(long)]
     profile: ProfileName,
     /// Directory for the image; made if it is not there.

@@ -175,6 +175,10 @@ fn cv_certificate(
     /// A professional's card receives remote PINs and creates signatures, an institution's receives PINs only.
     const RECEIVER_AND_SIGNER: u64 = 0x0C;
     const RECEIVER: u64 = 0x04;
+    /// A terminal's module sends PINs.
+    const SENDER: u64 = 0x02;
+    /// A connector's module is its signature application component.
+    const SIGNATURE_APPLICATION: u64 = 0x01;
     let Some((_, name)) = file.path.rsplit_once("/EF.C.") else { return Ok(None) };
     if name.starts_with("CA_") {
         return Ok(Some(authority.cv_authority()?.file));
@@ -186,6 +190,8 @@ fn cv_certificate(
         Some("AUTR_CVC") => card.profession.card_rights(),
         Some("AUTD_SUK_CVC") => RECEIVER_AND_SIGNER,
         Some("AUTD_RPE_CVC") => RECEIVER,
+        Some("AUTD_RPS_CVC") => SENDER,
+        Some("AUTD_SAK_CVC") => SIGNATURE_APPLICATION,
         _ => 0,
     };
     let number = hex::decode(iccsn).unwrap_or_default();
@@ -211,7 +217,9 @@ fn certificate(
     let telematik_id = card.telematik_id_for(iccsn);
     let (subject, admitted) = match layout.kind {
         CardKind::Professional => (holder.subject()?, Admitted::professional(card.profession, &telematik_id)),
-        CardKind::Institution => (holder.subject()?, Admitted::institution(card.profession, &telematik_id)),
+        CardKind::Institution | CardKind::Device => {
+            (holder.subject()?, Admitted::institution(card.profession, &telematik_id))
+        }
         CardKind::Insured => {
             let insured = card.patient.insured();
             let subject =

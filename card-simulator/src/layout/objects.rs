@@ -34,6 +34,9 @@ pub(crate) enum CardKind {
     Institution,
     #[serde(rename = "egk")]
     Insured,
+    /// Nobody's: a security module in a device.
+    #[serde(rename = "device")]
+    Device,
 }
 
 /// The set of commands a card knows.
@@ -271,6 +274,7 @@ pub(crate) enum Algorithm {
     ElcSharedSecret,
     ElcRoleAuthentication,
     ElcSessionKey4Sm,
+    ElcSessionKey4Tc,
     ElcAsynchronAdmin,
 }
 

@@ -416,6 +416,7 @@ fn algorithm(name: &str) -> Option<Algorithm> {
         "elcSharedSecretCalculation" => Algorithm::ElcSharedSecret,
         "elcRoleAuthentication" => Algorithm::ElcRoleAuthentication,
         "elcSessionkey4SM" => Algorithm::ElcSessionKey4Sm,
+        "elcSessionkey4TC" => Algorithm::ElcSessionKey4Tc,
         "elcAsynchronAdmin" => Algorithm::ElcAsynchronAdmin,
         _ => return None,
     })

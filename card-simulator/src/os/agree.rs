@@ -4,7 +4,9 @@
 use super::apdu::Command;
 use super::channel::{Agreement, Protocol, Secure};
 use super::{Card, Outcome, Reply, Sw};
-use crate::crypto::{CryptoError, Progress, Refusal, Rights, SecureChannel, SessionKeys, TrustedChannel};
+use crate::crypto::{
+    CryptoError, End, Progress, Refusal, Rights, SecureChannel, SenderKeys, SessionKeys, TrustedChannel,
+};
 use crate::layout::{Key, Operation, Origin};
 use crate::tlv::{self, DataObject};
 
@@ -39,9 +41,9 @@ impl Card {
                 }
                 self.whole(command, tlv::encode(DYNAMIC_AUTHENTICATION, &answer))
             }
-            Protocol::Card => self.begin_with_card(command, key, &inner),
-            Protocol::WithCard(protocol, rights) => {
-                self.finish_with_card(command, key, &inner, (protocol, rights))
+            Protocol::Card(end) => self.begin_with_card(command, key, end, &inner),
+            Protocol::WithCard(end, protocol, rights) => {
+                self.finish_with_card(command, key, &inner, (end, protocol, rights))
             }
         }
     }
@@ -51,6 +53,7 @@ impl Card {
         &mut self,
         command: &Command<'_>,
         key: &'static Key,
+        end: End,
         inner: &[DataObject<'_>],
     ) -> Outcome {
         self.expects_data(command)?;
@@ -60,14 +63,14 @@ impl Card {
         let other = self.channel(command.channel())?.trust.card(reference);
         let Some(other) = other.cloned() else {
             // The certificate can still be imported: the protocol stays where it is.
-            self.go_on(command, key, Protocol::Card)?;
+            self.go_on(command, key, Protocol::Card(end))?;
             return Err(Sw::REFERENCE_NOT_FOUND);
         };
         if other.expires < self.image.today() {
             return Err(Sw::BLOCKED);
         }
         let (point, protocol) = TrustedChannel::begin(&other.point, &mut random)?;
-        self.go_on(command, key, Protocol::WithCard(protocol, other.rights))?;
+        self.go_on(command, key, Protocol::WithCard(end, protocol, other.rights))?;
         let answer = tlv::encode(EPHEMERAL_KEY, &point);
         self.whole(command, tlv::encode(DYNAMIC_AUTHENTICATION, &answer))
     }
@@ -78,12 +81,15 @@ impl Card {
         command: &Command<'_>,
         key: &'static Key,
         inner: &[DataObject<'_>],
-        (protocol, rights): (TrustedChannel, Rights),
+        (end, protocol, rights): (End, TrustedChannel, Rights),
     ) -> Outcome {
         let [DataObject { tag: EPHEMERAL_KEY, value: point }] = inner else { return Err(Sw::WRONG_DATA) };
         let own = self.image.key(key).ok_or(Sw::KEY_INVALID)?;
-        let keys = protocol.finish(own, point)?;
-        self.secure(command, keys, Origin::Card(rights))?;
+        let keys = protocol.finish(end, own, point)?;
+        match end {
+            End::Receiver => self.secure(command, keys, Origin::Card(rights))?,
+            End::Sender => self.channel_mut(command.channel())?.sender = Some(SenderKeys::new(keys)),
+        }
         Ok(Reply::from(Sw::OK))
     }
 
@@ -103,7 +109,7 @@ impl Protocol {
     fn is_at_last_step(&self) -> bool {
         match self {
             Protocol::Pace(pace) => pace.is_at_last_step(),
-            Protocol::Card => false,
+            Protocol::Card(_) => false,
             Protocol::WithCard(..) => true,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::beid::Input;
 use super::trust::Trust;
-use crate::crypto::{Pace, Rights, SecureChannel, TrustedChannel};
+use crate::crypto::{End, Pace, Rights, SecureChannel, SenderKeys, TrustedChannel};
 use crate::layout::{Algorithm, File, Folder, Key, Layout, Origin, Password};
 
 /// What one logical channel has selected and earned. Nothing of it is shared with other channels.
@@ -20,6 +20,8 @@ pub(super) struct Channel {
     pub(super) agreement: Option<Agreement>,
     /// Secure messaging, once agreed on.
     pub(super) secure: Option<Secure>,
+    /// Keys of a trusted channel to another card.
+    pub(super) sender: Option<SenderKeys>,
     /// Certificates, challenges and the roles of other cards.
     pub(super) trust: Trust,
     /// The key of a Belgian card and what it signs.
@@ -49,9 +51,9 @@ pub(super) struct Agreement {
 pub(super) enum Protocol {
     Pace(Pace),
     /// A trusted channel whose other end is not yet known.
-    Card,
+    Card(End),
     /// A trusted channel to a card with these rights.
-    WithCard(TrustedChannel, Rights),
+    WithCard(End, TrustedChannel, Rights),
 }
 
 impl std::fmt::Debug for Agreement {
@@ -84,6 +86,7 @@ impl Channel {
             selected: Selected::default(),
             agreement: None,
             secure: None,
+            sender: None,
             trust: Trust::default(),
             belgian: None,
             secret: None,

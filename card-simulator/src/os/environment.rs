@@ -3,7 +3,7 @@
 use super::apdu::Command;
 use super::channel::{Agreement, Protocol};
 use super::{Card, Outcome, Sw};
-use crate::crypto::{Pace, PaceOffer};
+use crate::crypto::{End, Pace, PaceOffer};
 use crate::image::Body;
 use crate::layout::{Algorithm, Key, KeyKind};
 use crate::tlv;
@@ -124,7 +124,10 @@ impl Card {
             SIGNATURE => channel.selected.sign = Some(choice(&SIGN)?),
             AUTHENTICATION => match choice(&AUTHENTICATE)? {
                 (key, Algorithm::ElcSessionKey4Sm) => {
-                    channel.agreement = Some(Agreement { key, protocol: Protocol::Card });
+                    channel.agreement = Some(Agreement { key, protocol: Protocol::Card(End::Receiver) });
+                }
+                (key, Algorithm::ElcSessionKey4Tc) => {
+                    channel.agreement = Some(Agreement { key, protocol: Protocol::Card(End::Sender) });
                 }
                 choice => channel.selected.authenticate = Some(choice),
             },
@@ -137,10 +140,11 @@ impl Card {
 
 const SIGN: [(u8, Algorithm); 3] =
     [(0x00, Algorithm::SignEcdsa), (0x02, Algorithm::SignPkcs1), (0x05, Algorithm::SignPss)];
-const AUTHENTICATE: [(u8, Algorithm); 3] = [
+const AUTHENTICATE: [(u8, Algorithm); 4] = [
     (0x05, Algorithm::RsaClientAuthentication),
     (0x00, Algorithm::ElcRoleAuthentication),
     (0x54, Algorithm::ElcSessionKey4Sm),
+    (0xD4, Algorithm::ElcSessionKey4Tc),
 ];
 const DECIPHER: [(u8, Algorithm); 2] =
     [(0x85, Algorithm::RsaDecipherOaep), (0x0B, Algorithm::ElcSharedSecret)];

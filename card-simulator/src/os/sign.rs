@@ -8,6 +8,9 @@ use crate::layout::{Algorithm, Key, Operation};
 const COMPUTE_DIGITAL_SIGNATURE: u16 = 0x9E9A;
 const DECIPHER: u16 = 0x8086;
 const VERIFY_CERTIFICATE: u16 = 0x00BE;
+const ENCIPHER: u16 = 0x8680;
+const COMPUTE_CHECKSUM: u16 = 0x8E80;
+const VERIFY_CHECKSUM: u16 = 0x00A2;
 
 /// First byte of an RSA cryptogram.
 const RSA_PADDING_INDICATOR: u8 = 0x00;
@@ -18,6 +21,9 @@ impl Card {
             COMPUTE_DIGITAL_SIGNATURE => self.compute_signature(command),
             DECIPHER => self.decipher(command),
             VERIFY_CERTIFICATE => self.verify_certificate(command),
+            ENCIPHER => self.encipher_for_channel(command),
+            COMPUTE_CHECKSUM => self.compute_checksum(command),
+            VERIFY_CHECKSUM => self.verify_checksum(command),
             _ => Err(Sw::NOT_SUPPORTED),
         }
     }
@@ -35,7 +41,11 @@ impl Card {
 
     fn decipher(&mut self, command: &Command<'_>) -> Outcome {
         self.expects_data(command)?;
-        let selected = self.channel(command.channel())?.selected.decipher;
+        let channel = self.channel(command.channel())?;
+        let selected = channel.selected.decipher;
+        if selected.is_none() && channel.sender.is_some() {
+            return self.decipher_for_channel(command);
+        }
         self.compute(command, selected, Operation::Decipher, |key, algorithm| {
             let plain = match algorithm {
                 Algorithm::RsaDecipherOaep => match command.data.strip_prefix(&[RSA_PADDING_INDICATOR]) {

@@ -38,7 +38,7 @@ proptest::proptest! {
 
     #[test]
     fn random_commands_never_panic_and_never_damage_the_image(
-        profile in proptest::sample::select(vec![ProfileName::EgkG21, ProfileName::HbaG21, ProfileName::Piv]),
+        profile in proptest::sample::select(ProfileName::ALL.to_vec()),
         interface in proptest::sample::select(vec![Interface::Contact, Interface::Contactless]),
         commands in proptest::collection::vec(command(), 1..80)
     ) {

@@ -15,6 +15,9 @@ pub enum SecureError {
     /// The channel is broken.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// The security module at the other end of a trusted channel failed.
+    #[error("security module: {0}")]
+    Module(String),
 }
 
 const MANAGE_CHANNEL: u8 = 0x70;

@@ -15,6 +15,8 @@ use card::transport::{Recording, Replayed, Transport, TransportError};
 use card_simulator::{Card, CardImage, Interface, NewCard, Profession, ProfileName, RsaKeyPool};
 use tempfile::TempDir;
 
+mod trusted_channel;
+
 /// A simulated card without a wire.
 struct Direct {
     card: Card,
@@ -273,7 +275,8 @@ fn a_card_by_radio_is_read_whatever_curve_and_key_length_it_offers() {
             let new =
                 NewCard::new(ProfileName::EgkG21).file("EF.CardAccess", hex::decode(card_access).unwrap());
             let image = directory.path().join(format!("{curve}-{cipher}"));
-            new.authority(directory.path().join("ca")).create(&image).unwrap();
+            let new = new.authority(directory.path().join("ca")).rsa_keys(RsaKeyPool::Shared);
+            new.create(&image).unwrap();
             let mut card = Card::new(CardImage::open(&image).unwrap()).over(Interface::Contactless);
             let atr = card.power_on();
             let radio = Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 };
@@ -289,7 +292,7 @@ fn a_curve_that_is_not_known_is_told_as_such() {
     let directory = TempDir::new().unwrap();
     let unknown = hex::decode("31143012060A04007F00070202040202020102020111").unwrap();
     let new = NewCard::new(ProfileName::EgkG21).file("EF.CardAccess", unknown);
-    new.create(directory.path()).unwrap();
+    new.rsa_keys(RsaKeyPool::Shared).create(directory.path()).unwrap();
     let mut card = Card::new(CardImage::open(directory.path()).unwrap()).over(Interface::Contactless);
     let atr = card.power_on();
     let radio = Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 };
