@@ -31,4 +31,6 @@ pub mod trusted_channel;
 
 mod iccsn;
 #[cfg(test)]
+mod real_card;
+#[cfg(test)]
 mod script;

@@ -24,6 +24,8 @@ use crate::profile::hex_bytes;
 use crate::status::StatusWord;
 use crate::transport::{PinEntry, Transport, TransportError};
 
+mod pad;
+
 /// A PIN object of a card.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,8 +171,6 @@ const CHANGE: u8 = 0x24;
 const DISABLE: u8 = 0x26;
 const ENABLE: u8 = 0x28;
 const RESET: u8 = 0x2C;
-/// A format-2 block without digits, for a reader to fill.
-const EMPTY_BLOCK: [u8; 8] = [0x20, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 const PUK_DIGITS: u8 = 8;
 
 impl CardPin {
@@ -206,20 +206,6 @@ impl CardPin {
         })
     }
 
-    /// As [`CardPin::verify`], with the PIN entered on the reader's own pad.
-    ///
-    /// # Errors
-    /// [`PinError::Pad`] if the card was not asked; else as [`CardPin::verify`].
-    pub fn verify_on_pad(&self, card: &mut dyn Transport) -> Result<(), PinError> {
-        let [min, max] = self.digits;
-        section(card, |card| {
-            self.enter(card)?;
-            let command = self.blocks(VERIFY, 0x00, &[EMPTY_BLOCK]);
-            let status = from_pad(card, &command, &PinEntry::Verify(min..=max))?;
-            self.verified(card, status)
-        })
-    }
-
     /// Changes the PIN; also the way from a transport PIN to the first one of one's own. Asks for the state before, so
     /// that a value that cannot be right costs no try.
     ///
@@ -230,20 +216,6 @@ impl CardPin {
         section(card, |card| {
             self.check(old, self.old_digits(card)?)?;
             let status = card.transmit(&self.command(CHANGE, 0x00, &[old, new]))?.status;
-            self.done("CHANGE REFERENCE DATA", status)
-        })
-    }
-
-    /// As [`CardPin::change`], with both PINs entered on the reader's own pad.
-    ///
-    /// # Errors
-    /// As [`CardPin::verify_on_pad`].
-    pub fn change_on_pad(&self, card: &mut dyn Transport) -> Result<(), PinError> {
-        section(card, |card| {
-            let [old, _] = self.old_digits(card)?;
-            let [min, max] = self.digits;
-            let command = self.blocks(CHANGE, 0x00, &[EMPTY_BLOCK, EMPTY_BLOCK]);
-            let status = from_pad(card, &command, &PinEntry::Change(min.min(old)..=max))?;
             self.done("CHANGE REFERENCE DATA", status)
         })
     }
@@ -278,13 +250,7 @@ impl CardPin {
     /// [`PinError::WrongPuk`] with the uses left: each use counts, right or wrong. [`PinError::NotAllowed`] if the PUK
     /// cannot do this.
     pub fn unblock(&self, card: &mut dyn Transport, puk: &Pin, new: Option<&Pin>) -> Result<(), PinError> {
-        let allowed = match new {
-            None => self.puk != Puk::None,
-            Some(_) => self.puk == Puk::Sets,
-        };
-        if !allowed {
-            return Err(self.not_allowed());
-        }
+        self.puk_can(new.is_some())?;
         self.check(puk, [PUK_DIGITS, PUK_DIGITS])?;
         let (mode, values) = match new {
             None => (0x01, vec![puk]),
@@ -296,12 +262,7 @@ impl CardPin {
         section(card, |card| {
             self.enter(card)?;
             let status = card.transmit(&self.command(RESET, mode, &values))?.status;
-            match (status, status.tries_left()) {
-                (StatusWord::OK, _) => Ok(()),
-                (StatusWord::BLOCKED, _) => Err(PinError::PukUsedUp),
-                (_, Some(uses)) => Err(PinError::WrongPuk { uses }),
-                _ => Err(PinError::Refused { command: "RESET RETRY COUNTER", status }),
-            }
+            puk_used(status)
         })
     }
 
@@ -332,8 +293,7 @@ impl CardPin {
             return Err(self.not_allowed());
         }
         self.check(pin, self.digits)?;
-        let (instruction, name) =
-            if on { (ENABLE, "ENABLE VERIFICATION") } else { (DISABLE, "DISABLE VERIFICATION") };
+        let (instruction, name) = switching(on);
         section(card, |card| {
             self.enter(card)?;
             let status = card.transmit(&self.command(instruction, 0x00, &[pin]))?.status;
@@ -389,6 +349,12 @@ impl CardPin {
         }
     }
 
+    /// What the PUK can do differs from PIN to PIN.
+    fn puk_can(&self, sets: bool) -> Result<(), PinError> {
+        let can = if sets { self.puk == Puk::Sets } else { self.puk != Puk::None };
+        if can { Ok(()) } else { Err(self.not_allowed()) }
+    }
+
     fn check(&self, pin: &Pin, [min, max]: [u8; 2]) -> Result<(), PinFormatError> {
         if pin.block().is_none() {
             Err(PinFormatError::NotDigits)
@@ -414,19 +380,17 @@ impl CardPin {
     }
 }
 
-fn from_pad(card: &mut dyn Transport, command: &Command, entry: &PinEntry) -> Result<StatusWord, PinError> {
-    let pad = card.pin_pad();
-    let able = match entry {
-        PinEntry::Verify(_) => pad.verify,
-        PinEntry::Change(_) => pad.modify,
-    };
-    if !able {
-        return Err(PinError::Pad { status: StatusWord::NOT_SUPPORTED });
-    }
-    // The reader's own answers: nobody entered anything, cancelled, not twice the same, wrong length.
-    match card.enter_pin(command, entry)?.status {
-        status @ StatusWord(0x6400..=0x6403) => Err(PinError::Pad { status }),
-        status => Ok(status),
+fn switching(on: bool) -> (u8, &'static str) {
+    if on { (ENABLE, "ENABLE VERIFICATION") } else { (DISABLE, "DISABLE VERIFICATION") }
+}
+
+/// What became of a use of the PUK.
+fn puk_used(status: StatusWord) -> Result<(), PinError> {
+    match (status, status.tries_left()) {
+        (StatusWord::OK, _) => Ok(()),
+        (StatusWord::BLOCKED, _) => Err(PinError::PukUsedUp),
+        (_, Some(uses)) => Err(PinError::WrongPuk { uses }),
+        _ => Err(PinError::Refused { command: "RESET RETRY COUNTER", status }),
     }
 }
 

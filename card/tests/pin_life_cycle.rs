@@ -6,7 +6,8 @@ use card::apdu::{Command, Response};
 use card::pin::{Pin, PinStatus};
 use card::pins::{CardPin, PinError, Puk, of_card};
 use card::secure_messaging::SecureTransport;
-use card::transport::{Transport, TransportError};
+use card::transport::{Readers, Transport, TransportError};
+use card_simulator::server::{Address, PinPad, Plug, Slot};
 use card_simulator::{Card, CardImage, Interface, NewCard, ProfileName, RsaKeyPool};
 use tempfile::TempDir;
 
@@ -45,12 +46,17 @@ impl Issued {
         Issued(directory)
     }
 
-    /// A fresh copy over contacts, or by radio behind PACE and secure messaging.
-    fn card(&self, interface: Interface) -> (TempDir, Box<dyn Transport>) {
+    fn copy(&self) -> TempDir {
         let copy = TempDir::new().unwrap();
         for name in ["card.json", "state.json", "counters.bin"] {
             std::fs::copy(self.0.path().join(name), copy.path().join(name)).unwrap();
         }
+        copy
+    }
+
+    /// A fresh copy over contacts, or by radio behind PACE and secure messaging.
+    fn card(&self, interface: Interface) -> (TempDir, Box<dyn Transport>) {
+        let copy = self.copy();
         let card = Direct(Card::new(CardImage::open(copy.path()).unwrap()).over(interface));
         match interface {
             Interface::Contact => (copy, Box::new(card)),
@@ -238,4 +244,77 @@ fn ten_uses_of_the_puk_are_all_there_are() {
         assert!(matches!(wrong, Err(PinError::WrongPuk { uses }) if uses == left), "{wrong:?}");
     }
     assert!(matches!(object.unblock(card, &pin(PUK), None), Err(PinError::PukUsedUp)));
+}
+
+/// A card in a reader with a pad, at which somebody types.
+struct AtPad {
+    card: Box<dyn Transport>,
+    commands: Box<dyn Fn() -> u64>,
+    _plug: Plug,
+    _image: TempDir,
+}
+
+fn at_pad(issued: &Issued, typed: &[&str]) -> AtPad {
+    let image = issued.copy();
+    let slot = Slot::with(Card::new(CardImage::open(image.path()).unwrap()));
+    let typed = typed.iter().map(|text| text.parse().unwrap()).collect();
+    slot.set_pin_pad(PinPad::script(typed));
+    let address: Address = format!("socket:{}", image.path().join("card.sock").display()).parse().unwrap();
+    let plug = slot.plug(&address).unwrap();
+    let spec = address.to_string().parse().unwrap();
+    let mut readers = Readers::open(std::slice::from_ref(&spec));
+    let card = readers.connect(&spec.to_string()).unwrap();
+    AtPad { card, commands: Box::new(move || slot.commands()), _plug: plug, _image: image }
+}
+
+fn named(all: &'static [CardPin], name: &str) -> &'static CardPin {
+    all.iter().find(|pin| pin.name == name).unwrap()
+}
+
+#[test]
+fn a_pin_is_blocked_unblocked_and_set_anew_on_the_readers_pad() {
+    let issued = Issued::new(&NewCard::new(ProfileName::EgkG21));
+    let typed = ["999999", "999999", "999999", PUK, PUK, "424242", "424242", "424242", "00000000"];
+    let mut desk = at_pad(&issued, &typed);
+    let card = &mut *desk.card;
+    let home = named(of_card(card).unwrap(), "MRPIN.home");
+    for tries in [2, 1, 0] {
+        assert!(matches!(home.verify_on_pad(card), Err(PinError::Wrong { tries: left }) if left == tries));
+    }
+    home.unblock_on_pad(card, false).unwrap();
+    assert_eq!(home.status(card).unwrap(), FULL);
+    home.unblock_on_pad(card, true).unwrap();
+    home.verify_on_pad(card).unwrap();
+    assert!(matches!(home.unblock_on_pad(card, false), Err(PinError::WrongPuk { uses: 7 })));
+}
+
+#[test]
+fn asking_for_a_pin_is_switched_off_and_on_on_the_readers_pad() {
+    let issued = Issued::new(&NewCard::new(ProfileName::EgkG21));
+    let mut desk = at_pad(&issued, &["123456"]);
+    let card = &mut *desk.card;
+    let emergency = named(of_card(card).unwrap(), "MRPIN.NFD");
+    for (on, expected) in [(true, FULL), (false, PinStatus::Disabled), (true, FULL)] {
+        emergency.switch_on_pad(card, on).unwrap();
+        assert_eq!(emergency.status(card).unwrap(), expected, "on: {on}");
+    }
+}
+
+#[test]
+fn what_the_card_forbids_or_the_user_cancels_costs_nothing_at_the_pad() {
+    let issued = Issued::new(&NewCard::new(ProfileName::HbaG21));
+    let mut desk = at_pad(&issued, &["cancel", "timeout", "1234567"]);
+    let card = &mut *desk.card;
+    let qes = named(of_card(card).unwrap(), "PIN.QES");
+    let before = (desk.commands)();
+    let forbidden = [qes.unblock_on_pad(card, true), qes.switch_on_pad(card, true)];
+    assert!(forbidden.iter().all(|result| matches!(result, Err(PinError::NotAllowed { .. }))));
+    assert_eq!((desk.commands)(), before);
+    for status in [0x6401, 0x6400, 0x6403] {
+        let refused = qes.unblock_on_pad(card, false);
+        assert!(matches!(refused, Err(PinError::Pad { status: word }) if word.0 == status), "{refused:?}");
+    }
+    qes.unblock(card, &pin(PUK), None).unwrap();
+    let left = qes.unblock(card, &pin("00000000"), None);
+    assert!(matches!(left, Err(PinError::WrongPuk { uses: 8 })), "only these two were used: {left:?}");
 }

@@ -230,6 +230,7 @@ mod tests {
 
     #[derive(serde::Deserialize)]
     struct Published {
+        self_signed: Vec<String>,
         roots: BTreeMap<String, String>,
         certificates: Vec<Certificate>,
         role: Role,
@@ -283,6 +284,19 @@ mod tests {
             keys.insert(certificate.holder.clone(), certificate.point.clone());
         }
         assert_eq!(published.certificates.len(), 9);
+    }
+
+    #[test]
+    fn the_published_roots_certify_themselves() {
+        let published = published();
+        assert_eq!(published.self_signed.len(), 7);
+        for text in &published.self_signed {
+            let root = CvCertificate::from_file(&bytes(text)).unwrap();
+            assert!(root.holder == root.issuer && root.is_signed_by(&root.point), "{text}");
+            assert_eq!(root.rights.holder(), Some(Holder::Root));
+            let known = published.roots.get(&hex::encode_upper(&root.holder)).map(|point| bytes(point));
+            assert!(known.is_none_or(|point| point == root.point), "{text}");
+        }
     }
 
     #[test]
