@@ -56,6 +56,12 @@ impl<'a> Chromium<'a> {
         self.dialogs.push(dialog);
     }
 
+    /// Waits for a page with this title and types into the field that has the cursor.
+    pub fn type_into_page(&self, title: &str, text: &str) {
+        let page = self.screen.window(&format!("{title} - Chromium"), &[]);
+        self.screen.type_into(&page, text);
+    }
+
     /// Waits until the browser shows a page with this title.
     #[track_caller]
     pub fn expect_title(&self, title: &str) {

@@ -1,13 +1,17 @@
-//! The login page of the service: a standard client library logs in with a card.
+//! The login page of the service: a standard client library and a real browser log in with a card.
 
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tests::artefacts::{python, root};
 use tests::cards::{CardImage, PIN_CH};
+use tests::chromium::Chromium;
+use tests::desk::Desk;
 use tests::programs::{Ran, program, run};
 use tests::service::{Service, Setup};
 use tests::simulator::{Simulator, socket_in};
+use tests::waiting::until;
 
 #[test]
 fn a_standard_client_library_logs_in_with_each_card() {
@@ -39,6 +43,30 @@ fn a_standard_client_library_logs_in_with_each_card() {
     }
 }
 
+#[test]
+fn a_browser_comes_from_a_page_and_goes_back_to_it_after_one_pin() {
+    let desk = Desk::configured("hpc-p384", "qes = \"off\"");
+    let (port, page) = (free_port(), free_port());
+    let anchors = desk.card.anchors();
+    let mut setup = with_page(Setup::on_readers(&["pcsc:"], &anchors), port, &page.to_string());
+    let mut environment = Command::new("env");
+    desk.dress(&mut environment);
+    let value = |value: Option<&std::ffi::OsStr>| Some(value?.to_str()?.to_owned());
+    let pairs =
+        environment.get_envs().filter_map(|(name, set)| Some((name.to_str()?.to_owned(), value(set)?)));
+    setup.environment.extend(pairs);
+    let _service = Service::start(setup);
+    let _page = Page::start(&issuer(port), page);
+
+    let chromium = Chromium::start(&desk, &[]);
+    let before = desk.simulator.answers_to_pins().len();
+    chromium.open(&format!("http://127.0.0.1:{page}/"));
+    // The cursor stands in the field for the PIN, and Enter submits the form.
+    chromium.type_into_page("Log in by card", PIN_CH);
+    chromium.expect_title("Welcome [0-9].*");
+    assert_eq!(desk.simulator.answers_to_pins()[before..], ["9000"]);
+}
+
 fn issuer(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
@@ -61,4 +89,24 @@ fn application(arguments: &[&str], pin: &str) -> Ran {
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The application's own page; it ends with this value.
+struct Page(Child);
+
+impl Page {
+    fn start(issuer: &str, port: u16) -> Page {
+        let mut command = program(python(), [root().join("tests/python/web_application.py")]);
+        command.args(["serve", issuer, &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let page = Page(command.spawn().unwrap());
+        until("the application listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        page
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
