@@ -90,9 +90,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
     }
     let found = server::check(config).await?;
     let socket = found.socket.display();
+    let tls = found.tls.map(|(address, clients)| format!("\ntls: {address}, clients: {clients}"));
     Ok(Some(format!(
-        "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}",
-        found.module, found.tokens
+        "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}{}",
+        found.module,
+        found.tokens,
+        tls.unwrap_or_default()
     )))
 }
 

@@ -130,6 +130,8 @@ pub struct Checked {
     pub tokens: usize,
     /// Where the service would listen.
     pub socket: PathBuf,
+    /// Where it would listen for TLS, and for how many clients.
+    pub tls: Option<(SocketAddr, usize)>,
 }
 
 /// Loads what is configured. Changes nothing: the service may be running on the same configuration.
@@ -141,10 +143,14 @@ pub async fn check(config: Config) -> Result<Checked, ServerError> {
     if config.listen.tls.is_some() {
         ServerTls::load(&config.tls)?;
     }
+    if config.web.tls.is_some() {
+        ServerTls::for_browsers(&config.tls)?;
+    }
     Database::check(&config.audit.database).await?;
     let module = Module::load(&config.pkcs11.module)?;
     let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
-    let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix };
+    let tls = config.listen.tls.map(|address| (address, config.clients.len()));
+    let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix, tls };
     module.close();
     Ok(checked)
 }

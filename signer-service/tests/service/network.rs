@@ -348,3 +348,15 @@ fn tokens_that_are_worth_nothing_are_refused_over_the_network() {
         assert!(!desk.log().contains(fs::read_to_string(token).unwrap().trim()), "a token is in the log");
     }
 }
+
+#[test]
+fn check_looks_at_certificates_and_permissions_too() {
+    let desk = Desk::on_network(&BOTH, ALL);
+    let good = desk.serve_command(&["--check"]).output().unwrap();
+    let said = String::from_utf8_lossy(&good.stdout).into_owned();
+    assert!(good.status.success() && said.contains("tls: 127.0.0.1:0, clients: 1"), "{said}");
+    fs::write(desk.path("pki/tls/ca.pem"), "no certificate").unwrap();
+    let bad = desk.serve_command(&["--check"]).output().unwrap();
+    let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert!(!bad.status.success() && said.contains("tls.client_ca") && said.contains("ca.pem"), "{said}");
+}
