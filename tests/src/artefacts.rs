@@ -29,6 +29,11 @@ pub fn python() -> PathBuf {
     target().join("test-python/bin/python")
 }
 
+/// The Python that has python-healthcard; `scripts/setup bench` makes it.
+pub fn bench_python() -> PathBuf {
+    target().join("bench-python/bin/python")
+}
+
 /// Where the release artefacts lie, after making sure that they are those of the present sources.
 fn release() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
