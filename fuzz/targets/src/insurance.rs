@@ -1,4 +1,4 @@
-//! Insurance data, as files and as the documents inside.
+//! Insurance data and medical data, as files and as the documents inside.
 
 use std::io::Write;
 
@@ -10,6 +10,7 @@ use crate::parts;
 
 /// The files of an insurance card: status, personal data, insurance data.
 pub(crate) fn files(input: &[u8]) {
+    judge_medical(input);
     let mut parts = parts(input).map(<[u8]>::to_vec);
     let mut next = || parts.next().unwrap_or_default();
     judge(&EgkFiles { iccsn: None, status_vd: next(), pd: next(), vd: next() });
@@ -31,6 +32,8 @@ pub(crate) fn document(input: &[u8]) {
     let offsets = [8, last, u16::MAX, u16::MAX].map(u16::to_be_bytes).concat();
     let vd = [&offsets[..], &packed_vd].concat();
     judge(&EgkFiles { iccsn: None, status_vd: STATUS.to_vec(), pd, vd });
+    let packed = packed(document);
+    judge_medical(&[&length(&packed).to_be_bytes()[..], &packed].concat());
 }
 
 /// Documents of invented people.
@@ -43,6 +46,15 @@ fn judge(files: &EgkFiles) {
     if let Ok(record) = egk_reader::parse(files) {
         let _ = egk_reader::fhir::patient(&record.personal, "1", Default::default());
     }
+}
+
+/// The same bytes as each of the medical files, as the receipt and as a record of the log.
+fn judge_medical(file: &[u8]) {
+    let _ = egk_reader::health::parse_emergency_data(file);
+    let _ = egk_reader::health::parse_declarations(file);
+    let _ = egk_reader::health::parse_medication_plan(file);
+    let _ = egk_reader::receipt::parse(file);
+    let _ = egk_reader::log::entries(&[file.to_vec()]);
 }
 
 pub(crate) fn packed(document: &[u8]) -> Vec<u8> {
