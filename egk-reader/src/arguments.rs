@@ -103,7 +103,7 @@ pub(crate) struct Read {
     pub(crate) source: Source,
     #[command(flatten)]
     pub(crate) form: Form,
-    /// Version of the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage for --fhir and --fhir-xml
+    /// Version of the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage for --fhir and --fhir-xml, or plain R4
     #[arg(long, value_name = "VERSION", default_value = "1.3")]
     pub(crate) fhir_version: FhirVersion,
     /// Also read which generation the card is of, for two card commands more
@@ -144,6 +144,8 @@ pub(crate) enum FhirVersion {
     V1_2,
     #[value(name = "1.3")]
     V1_3,
+    /// No profile: plain FHIR R4
+    R4,
 }
 
 #[derive(Args)]

@@ -52,9 +52,9 @@ pub use finding::Finding;
 pub use generation::Generation;
 pub use reason::{Reason, ReasonError};
 pub use record::{
-    CardFacts, CoverageData, Document, Documents, Gender, InsuranceKind, InsuranceRecord, Payer,
-    PersonalData, PostBoxAddress, PrivateDetails, ProtectedData, Reimbursement, Schema51Details,
-    StatutoryDetails, StreetAddress, SuspendedEntitlement,
+    CardFacts, CoverageData, Document, Documents, Gender, HospitalBenefit, HospitalBenefits, InsuranceKind,
+    InsuranceRecord, Payer, PersonalData, PostBoxAddress, PrivateDetails, ProtectedData, Reimbursement,
+    Schema51Details, StatutoryDetails, StreetAddress, SuspendedEntitlement,
 };
 pub use status::{FileVersion, StatusVd};
 pub use vsd::{DocumentKind, Schema};

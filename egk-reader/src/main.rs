@@ -44,8 +44,9 @@ fn read(options: &Read) -> Result<(), Failure> {
     let mut readers = Readers::open(std::slice::from_ref(&options.source.reader));
     let found = select::read_first(&mut readers, &options.source, options.generation)?;
     let version = match options.fhir_version {
-        FhirVersion::V1_2 => ProfileVersion::V1_2,
-        FhirVersion::V1_3 => ProfileVersion::V1_3,
+        FhirVersion::V1_2 => Some(ProfileVersion::V1_2),
+        FhirVersion::V1_3 => Some(ProfileVersion::V1_3),
+        FhirVersion::R4 => None,
     };
     let form = &options.form;
     let out = &mut io::stdout().lock();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::date::PartialDate;
 use crate::finding::Finding;
 use crate::generation::Generation;
+use crate::health::Field;
 use crate::status::StatusVd;
 use crate::vsd::Schema;
 
@@ -262,7 +263,7 @@ pub struct Schema51Details {
     pub inpatient_reimbursement: Option<String>,
 }
 
-/// `ZusatzinfosPKV`. The tariff for hospital stays stays in the XML.
+/// `ZusatzinfosPKV`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PrivateDetails {
     /// `Tarifart` (schema PKV 1.0) or `PKV_Verbandstarif` (schema 5.1), two digits.
@@ -271,6 +272,34 @@ pub struct PrivateDetails {
     pub civil_service_aid: Option<String>,
     /// `KVB_PBeaK`: code of the fund of railway or postal officials.
     pub officials_fund: Option<String>,
+    /// `StationaereLeistungen` (schema PKV 1.0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hospital: Option<HospitalBenefits>,
+}
+
+/// `StationaereLeistungen`: what a private insurer pays in hospital.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HospitalBenefits {
+    /// `TeilnahmeClinicCardVerfahren`: the insurer settles with the hospital.
+    pub clinic_card: Option<bool>,
+    /// `WahlleistungUnterkunft`, at most three.
+    pub accommodation: Vec<HospitalBenefit>,
+    /// `WahlleistungAerztlicheBehandlung`.
+    pub treatment: Option<HospitalBenefit>,
+    /// `AllgemeineKrankenhausleistungen`: how much of them is paid, percent.
+    pub general_percent: Option<String>,
+}
+
+/// A benefit that was chosen.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HospitalBenefit {
+    /// `ArtWahlleistungUnterkunft` (01 single, 02 double, 03 shared room, 04 difference between the first two) or
+    /// `ArtWahlleistungAerztlicheBehandlung` (01 by the head physician, 02 general, 03 by an attending physician).
+    pub kind: Option<String>,
+    /// `HoechstbetragWahlleistungUnterkunft`: at most so many euros a day.
+    pub most_euros: Option<String>,
+    /// `ProzentwertWahlleistung...`: percent.
+    pub percent: Option<String>,
 }
 
 /// Protected insurance data (`UC_GeschuetzteVersichertendatenXML`).
@@ -323,6 +352,9 @@ pub struct Document {
     pub schema: Schema,
     /// The attribute `CDM_VERSION`.
     pub cdm_version: Option<String>,
+    /// Elements that none of the known schemas has, with their path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<Field>,
     /// The unpacked bytes, unchanged.
     #[serde(skip)]
     pub xml: Vec<u8>,
@@ -352,6 +384,8 @@ silent_debug!(
     Reimbursement,
     Schema51Details,
     PrivateDetails,
+    HospitalBenefits,
+    HospitalBenefit,
     ProtectedData,
     SuspendedEntitlement,
     Documents,

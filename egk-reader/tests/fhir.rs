@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use egk_reader::fhir::{self, Mapped, ProfileVersion, ResourceIds};
-use egk_reader::{Finding, InsuranceRecord, parse};
+use egk_reader::{Finding, Gender, InsuranceRecord, parse};
 use serde_json::{Value, json};
 
 #[path = "support/pack.rs"]
@@ -235,6 +235,49 @@ fn address_lines_follow_what_is_there() {
     assert_eq!(lines("pd-5.2-only-address-addition"), json!(["Haus Dünenblick"]));
     assert_eq!(lines("pd-5.2-birth-year-and-post-box-only"), json!(["88"]));
     assert_eq!(lines("pd-5.2-empty-optional-strings"), Value::Null);
+}
+
+#[test]
+fn plain_r4_keeps_what_the_profiles_forbid() {
+    let record = record("pd-5.2-both-addresses", "vd-5.2-billing-payer", Some("gvd-5.2-all-fields"));
+    let bundle = fhir::plain_bundle(&record, &ids());
+    assert_eq!(bundle.findings, []);
+    let json = bundle.resource.to_json();
+    let (patient, coverage) = (&json["entry"][0]["resource"], &json["entry"][1]["resource"]);
+    assert!(patient.get("meta").is_none() && coverage.get("meta").is_none());
+    assert_eq!(patient["name"][0]["given"], json!(["Käthe", "Ottilie"]));
+    assert_eq!(patient["name"][0]["family"], "Freifrau von der Weißflöter");
+    assert_eq!(patient["identifier"][0]["value"], "B482109376");
+    assert_eq!((&patient["gender"], &patient["birthDate"]), (&json!("female"), &json!("1987-04-18")));
+    let kinds: Vec<_> =
+        patient["address"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect();
+    assert_eq!(kinds, ["physical", "postal"]);
+    assert_eq!(patient["address"][0]["country"], "DE");
+    assert_eq!(coverage["subscriberId"], "B482109376");
+    let payers = coverage["payor"].as_array().unwrap();
+    assert_eq!(payers.len(), 2);
+    assert_eq!(payers[1]["identifier"]["value"], "104927008");
+    assert!(coverage["period"]["start"].is_string());
+    assert_eq!(coverage["period"]["end"], "2039-12-31");
+    assert_eq!(coverage["relationship"]["coding"][0]["code"], "self");
+    let xml = bundle.resource.to_xml();
+    let order = ["<subscriberId", "<beneficiary>", "<relationship>", "<period>", "<payor>"];
+    let places: Vec<_> = order.iter().map(|element| xml.find(element).unwrap()).collect();
+    assert!(places.is_sorted(), "{xml}");
+}
+
+#[test]
+fn plain_r4_tells_the_genders_it_has_no_word_for_by_an_extension() {
+    let mut record = record("pd-5.2-both-addresses", "vd-5.2-member", None);
+    for (letter, word) in [('M', "male"), ('W', "female"), ('D', "other"), ('X', "other"), ('Q', "unknown")] {
+        record.personal.gender = Some(Gender::from(letter));
+        let json = fhir::plain_patient(&record.personal, "1").resource.to_json();
+        assert_eq!(json["gender"], word);
+        let extension = &json["_gender"]["extension"][0]["valueCoding"]["code"];
+        assert_eq!(*extension, if word == "other" { json!(letter) } else { Value::Null }, "{letter}");
+    }
+    record.personal.gender = None;
+    assert!(fhir::plain_patient(&record.personal, "1").resource.to_json().get("gender").is_none());
 }
 
 /// What the profile forbids or demands of any Patient, whatever is on the card.

@@ -49,15 +49,18 @@ pub(crate) fn xml(
     Ok(record.findings.clone())
 }
 
-/// A Bundle with fresh ids.
+/// A Bundle with fresh ids; plain R4 without a version of the profiles.
 pub(crate) fn fhir(
     out: &mut dyn Write,
     record: &InsuranceRecord,
-    version: ProfileVersion,
+    version: Option<ProfileVersion>,
     syntax: Syntax,
 ) -> Result<Vec<Finding>, Failure> {
     let ids = ResourceIds { patient: Uuid::new_v4().to_string(), coverage: Uuid::new_v4().to_string() };
-    let bundle = fhir::bundle(record, &ids, version);
+    let bundle = match version {
+        Some(version) => fhir::bundle(record, &ids, version),
+        None => fhir::plain_bundle(record, &ids),
+    };
     match syntax {
         Syntax::Json => {
             serde_json::to_writer_pretty(&mut *out, &bundle.resource.to_json()).map_err(io::Error::from)?;

@@ -1,11 +1,14 @@
 //! Patient and Coverage for prescriptions and other forms: the profiles KBV_PR_FOR_Patient and KBV_PR_FOR_Coverage
 //! (package kbv.ita.for), field by field as `docs/insurance-data.md` has it.
 //!
+//! [`plain_patient`] and [`plain_coverage`] are plain R4 for others.
+//!
 //! What a profile demands and the card does not have is left out and reported as a [`Finding`]; nothing is guessed.
 //! Cards issued from 2026 lack several of these fields, so a caller must expect findings and ask elsewhere.
 
 mod coverage;
 mod patient;
+mod plain;
 mod tree;
 
 use crate::finding::Finding;
@@ -13,6 +16,7 @@ use crate::record::InsuranceRecord;
 
 pub use coverage::coverage;
 pub use patient::patient;
+pub use plain::{plain_bundle, plain_coverage, plain_patient};
 pub use tree::Resource;
 
 use tree::{Node, object, text};
@@ -50,6 +54,10 @@ pub fn bundle(record: &InsuranceRecord, ids: &ResourceIds, version: ProfileVersi
     let reference = format!("urn:uuid:{}", ids.patient);
     let patient = patient(&record.personal, &ids.patient, version);
     let coverage = coverage(&record.coverage, record.protected.as_ref(), &ids.coverage, &reference, version);
+    collection(ids, patient, coverage)
+}
+
+fn collection(ids: &ResourceIds, patient: Mapped, coverage: Mapped) -> Mapped {
     let entry = |id: &str, resource: Resource| {
         object([("fullUrl", text(format!("urn:uuid:{id}"))), ("resource", Node::Resource(resource))])
     };

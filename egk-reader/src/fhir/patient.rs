@@ -29,7 +29,7 @@ pub fn patient(personal: &PersonalData, id: &str, version: ProfileVersion) -> Ma
     Mapped { resource: Resource::new("Patient", fields), findings }
 }
 
-fn identifier(kvnr: &str) -> Node {
+pub(super) fn identifier(kvnr: &str) -> Node {
     let kind = coding("http://fhir.de/CodeSystem/identifier-type-de-basis", "KVZ10");
     object([
         ("type", object([("coding", Node::List(vec![kind]))])),
@@ -138,7 +138,7 @@ impl Place<'_> {
 }
 
 /// Street and number share the first line; the addition takes the second, or the first if that would be empty.
-fn street_lines(address: &StreetAddress) -> Vec<Node> {
+pub(super) fn street_lines(address: &StreetAddress) -> Vec<Node> {
     let parts = [
         ("http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-streetName", address.street.as_deref()),
         (
@@ -162,7 +162,7 @@ fn street_lines(address: &StreetAddress) -> Vec<Node> {
     lines
 }
 
-fn post_box_line(address: &PostBoxAddress) -> Vec<Node> {
+pub(super) fn post_box_line(address: &PostBoxAddress) -> Vec<Node> {
     let url = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-postBox";
     address.post_box.iter().map(|post_box| line_of(url, post_box)).collect()
 }
@@ -171,6 +171,6 @@ fn line_of(url: &'static str, value: &str) -> Node {
     Node::Primitive(Some(value.to_owned()), vec![string_extension(url, value)])
 }
 
-fn string_extension(url: &'static str, value: &str) -> Extension {
+pub(super) fn string_extension(url: &'static str, value: &str) -> Extension {
     Extension { url, name: "valueString", value: text(value) }
 }

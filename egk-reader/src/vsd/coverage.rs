@@ -5,7 +5,8 @@ use super::Schema;
 use super::fields::Fields;
 use crate::error::VsdError;
 use crate::record::{
-    CoverageData, InsuranceKind, Payer, PrivateDetails, Reimbursement, Schema51Details, StatutoryDetails,
+    CoverageData, HospitalBenefit, HospitalBenefits, InsuranceKind, Payer, PrivateDetails, Reimbursement,
+    Schema51Details, StatutoryDetails,
 };
 
 pub(super) fn read(root: &Fields<'_>, schema: Schema) -> Result<CoverageData, VsdError> {
@@ -30,7 +31,7 @@ pub(super) fn read(root: &Fields<'_>, schema: Schema) -> Result<CoverageData, Vs
             .map(|billing| payer(&billing))
             .transpose()?,
         statutory: statutory.map(|fields| statutory_details(&fields, schema)).transpose()?,
-        private: private.map(|fields| private_details(&fields)),
+        private: private.map(|fields| private_details(&fields)).transpose()?,
     })
 }
 
@@ -71,11 +72,33 @@ fn reimbursement(fields: &Fields<'_>) -> Result<Reimbursement, VsdError> {
 }
 
 /// Schema 5.1 wraps `Beihilfeberechtigung` around a `Kennzeichnung` and names the tariff otherwise.
-fn private_details(fields: &Fields<'_>) -> PrivateDetails {
+fn private_details(fields: &Fields<'_>) -> Result<PrivateDetails, VsdError> {
     let aid = fields.optional("Beihilfeberechtigung").and_then(|aid| aid.text("Kennzeichnung"));
-    PrivateDetails {
+    Ok(PrivateDetails {
         tariff: fields.text("Tarifart").or_else(|| fields.text("PKV_Verbandstarif")),
         civil_service_aid: aid.or_else(|| fields.text("Beihilfeberechtigung")),
         officials_fund: fields.text("KVB_PBeaK"),
-    }
+        hospital: fields.optional("StationaereLeistungen").map(|fields| hospital(&fields)).transpose()?,
+    })
+}
+
+fn hospital(fields: &Fields<'_>) -> Result<HospitalBenefits, VsdError> {
+    let treatment = fields.optional("WahlleistungAerztlicheBehandlung");
+    Ok(HospitalBenefits {
+        clinic_card: fields.flag("TeilnahmeClinicCardVerfahren")?,
+        accommodation: fields
+            .all("WahlleistungUnterkunft")
+            .map(|fields| HospitalBenefit {
+                kind: fields.text("ArtWahlleistungUnterkunft"),
+                most_euros: fields.text("HoechstbetragWahlleistungUnterkunft"),
+                percent: fields.text("ProzentwertWahlleistungUnterkunft"),
+            })
+            .collect(),
+        treatment: treatment.map(|fields| HospitalBenefit {
+            kind: fields.text("ArtWahlleistungAerztlicheBehandlung"),
+            most_euros: None,
+            percent: fields.text("ProzentwertWahlleistungAerztlicheBehandlung"),
+        }),
+        general_percent: fields.text("AllgemeineKrankenhausleistungen"),
+    })
 }

@@ -23,6 +23,16 @@ impl<'a> Fields<'a> {
         Some(Fields { document: self.document, path: self.path_of(name), element })
     }
 
+    /// All child elements of that name, in their order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Fields<'a>> + use<'a, '_> {
+        let path = self.path_of(name);
+        let same = self.element.children().iter().filter({
+            let name = name.to_owned();
+            move |child| child.name() == name && child.namespace() == self.element.namespace()
+        });
+        same.map(move |element| Fields { document: self.document, path: path.clone(), element })
+    }
+
     /// A child element that every schema version demands.
     pub(super) fn required(&self, name: &str) -> Result<Fields<'a>, VsdError> {
         self.optional(name).ok_or_else(|| self.missing(name))

@@ -9,6 +9,7 @@ mod personal;
 mod protected;
 mod schema;
 pub(crate) mod text;
+mod unknown;
 pub(crate) mod xml;
 
 pub(crate) use schema::printable;
@@ -98,5 +99,6 @@ fn open(
     let root = xml::parse(kind, &decoded.text, limits.depth)?;
     let schema = Schema::of(kind, &root)?;
     let cdm_version = root.attribute("CDM_VERSION").map(str::to_owned);
-    Ok(Opened { kind, root, document: Document { schema, cdm_version, xml } })
+    let other = unknown::fields(kind, &root);
+    Ok(Opened { kind, root, document: Document { schema, cdm_version, other, xml } })
 }

@@ -11,7 +11,7 @@
 use std::process::{Command, Output};
 
 use card_simulator::server::{Address, Fault, Plug, Slot};
-use card_simulator::{Card, CardImage, NewCard, Patient, ProfileName, RsaKeyPool};
+use card_simulator::{Card, CardImage, Interface, NewCard, Patient, ProfileName, RsaKeyPool};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,13 +97,22 @@ const ICCSN: &str = "80276001010000000017";
 
 impl Reader {
     fn with(issue: NewCard) -> Reader {
+        Reader::over(issue, Interface::Contact)
+    }
+
+    fn over(issue: NewCard, interface: Interface) -> Reader {
         let directory = TempDir::new().unwrap();
         let image = directory.path().join("card");
         issue.iccsn(ICCSN).rsa_keys(RsaKeyPool::Shared).create(&image).unwrap();
-        let slot = Slot::with(Card::new(CardImage::open(&image).unwrap()));
+        let slot = Slot::with(Card::new(CardImage::open(&image).unwrap()).over(interface));
         let address = Address::Unix(directory.path().join("reader"));
         let plug = slot.plug(&address).unwrap();
         Reader { slot, name: address.to_string(), _plug: plug, _directory: directory }
+    }
+
+    /// A card that is not in the reader but near it.
+    fn by_radio() -> Reader {
+        Reader::over(egk(), Interface::Contactless)
     }
 
     fn egk() -> Reader {
@@ -144,6 +153,8 @@ fn each_form_prints_the_patient() {
     assert_eq!(fhir["entry"][0]["resource"]["birthDate"], "1990-02-15");
     let older: Value = serde_json::from_str(&text(&["--fhir", "--fhir-version", "1.2"])).unwrap();
     assert!(older["entry"][0]["resource"]["meta"].get("versionId").is_none());
+    let plain: Value = serde_json::from_str(&text(&["--fhir", "--fhir-version", "r4"])).unwrap();
+    assert_eq!(plain["entry"][0]["resource"]["gender"], "female");
     assert!(text(&["--fhir-xml"]).contains("<birthDate value=\"1990-02-15\"/>"));
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use card_simulator::server::PinPad;
 use serde_json::Value;
 
 use super::{Reader, code, egk, run};
@@ -194,4 +195,38 @@ fn pins_are_in_no_log() {
     for secret in ["26123456", "2886420864", "86420864", "123456FF"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
+}
+
+#[test]
+fn a_readers_pad_takes_pins_where_it_has_one() {
+    let reader = Reader::egk();
+    let steps = ["123456", "86420864", "86420864", "86420864"].map(|digits| digits.parse().unwrap());
+    reader.slot.set_pin_pad(PinPad::script(steps.to_vec()));
+    let output = run(&["pin", "change", "PIN.CH", "--reader", &reader.name]);
+    assert_eq!(code(&output), 0, "{}", told(&output));
+    assert!(told(&output).contains("on the reader's pad"), "{}", told(&output));
+    let output = run(&["show", "log", "--json", "--reader", &reader.name]);
+    assert_eq!(code(&output), 0, "{}", told(&output));
+    reader.slot.set_pin_pad(PinPad::script(vec!["cancel".parse().unwrap()]));
+    reader.slot.reset();
+    assert_eq!(code(&run(&["pin", "change", "PIN.CH", "--reader", &reader.name])), 9);
+    assert_eq!(reader.tries(), 3);
+    assert_eq!(code(&reader.pin(&["change", "PIN.CH"], "86420864\n123456")), 0, "a file goes before the pad");
+}
+
+#[test]
+fn by_radio_everything_is_done_under_secure_messaging() {
+    let radio = Reader::by_radio();
+    let can = ["--can", "123123"];
+    let listed = run(&[&["pin", "status", "--json", "--reader", &radio.name][..], &can].concat());
+    assert_eq!(code(&listed), 0, "{}", told(&listed));
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("PIN.AMTS_REP"));
+    for (secrets, expected) in [("999999\n246810", 9), ("123456\n246810", 0), ("246810\n123456", 0)] {
+        let output = radio.pin(&[&["change", "PIN.CH"][..], &can].concat(), secrets);
+        assert_eq!(code(&output), expected, "{}", told(&output));
+    }
+    let output = radio.pin(&[&["unblock", "PIN.CH"][..], &can].concat(), "12345678");
+    assert_eq!(code(&output), 0, "{}", told(&output));
+    let plain = run(&["pin", "status", "--reader", &radio.name]);
+    assert_eq!(code(&plain), 7, "without the number the card tells nothing: {}", told(&plain));
 }
