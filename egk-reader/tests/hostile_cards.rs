@@ -162,6 +162,25 @@ fn family_in(xml: &str) -> Option<String> {
     }
 }
 
+/// A document with a long name around many short elements.
+fn long_names_around_many_parts(root: &str, length: usize, parts: usize) -> String {
+    let name = "n".repeat(length);
+    format!("<{root}><{name}><{name}>{}</{name}></{name}></{root}>", "<a>1</a>".repeat(parts))
+}
+
+#[test]
+fn long_names_around_many_parts_cost_no_more_than_the_parts() {
+    let document = long_names_around_many_parts("NFD_Document", 20_000, 20_000);
+    let data = parse_emergency_data(&pack::pd(document.as_bytes())).unwrap().unwrap();
+    assert_eq!(data.other.len(), 20_000);
+    assert!(data.other.iter().map(|field| field.name.len()).sum::<usize>() < 4 << 20);
+    let inner = long_names_around_many_parts("Neues", 5_000, 4_000);
+    let document = pack::GOOD_PD.replace("<Versicherter>", &format!("<Versicherter>{inner}"));
+    let record = parse(&EgkFiles { pd: pack::pd(document.as_bytes()), ..pack::good_card() }).unwrap();
+    assert_eq!(record.documents.personal.other.len(), 4_000);
+    assert!(json!(record).to_string().len() < 4 << 20);
+}
+
 fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
     vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)
 }

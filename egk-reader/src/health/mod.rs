@@ -21,6 +21,7 @@ pub use plan::{
     Author, Line, LineKind, MedicationPlan, PatientParameters, PlanAllergy, PlanBlock, heading_of,
 };
 pub use taking::Field;
+pub(crate) use taking::below;
 
 pub(crate) use declarations::read as read_declarations;
 pub(crate) use emergency::read as read_emergency_data;

@@ -121,8 +121,15 @@ impl<'a> Taking<'a> {
     }
 }
 
-fn below(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+/// The path to a part. Names are cut: thousands of parts below a name of thousands of characters would cost more memory than
+/// the document has bytes by far. No name of the schemas comes near.
+pub(crate) fn below(path: &str, name: &str) -> String {
+    const LONGEST: usize = 64;
+    let name = match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    };
+    if path.is_empty() { name } else { format!("{path}/{name}") }
 }
 
 fn flag_of(text: &str) -> Option<bool> {

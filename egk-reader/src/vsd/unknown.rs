@@ -2,7 +2,7 @@
 
 use super::DocumentKind;
 use super::xml::Element;
-use crate::health::Field;
+use crate::health::{Field, below};
 
 /// The elements of schemas 5.1, 5.2, 5.3 and PKV 1.0.
 fn known(kind: DocumentKind) -> &'static [&'static str] {
@@ -99,8 +99,7 @@ pub(super) fn fields(kind: DocumentKind, root: &Element) -> Vec<Field> {
 
 fn collect(element: &Element, known: &[&str], path: &str, inside: bool, fields: &mut Vec<Field>) {
     for child in element.children() {
-        let separator = if path.is_empty() { "" } else { "/" };
-        let name = format!("{path}{separator}{}", child.name());
+        let name = below(path, child.name());
         let is_new = inside || !known.contains(&child.name());
         if is_new && let Some(value) = child.text() {
             fields.push(Field { name: name.clone(), value });
