@@ -6,12 +6,16 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::certificate::Certificate;
+use crate::multiples::Tables;
+use crate::proven::Proven;
 
 /// Issuer certificates trusted as they are: roots or intermediates. Nothing above an anchor is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct TrustAnchors {
     anchors: Vec<Anchor>,
     responders: Vec<Certificate>,
+    proven: Proven,
+    tables: Tables,
 }
 
 /// An issuer and what a trusted list says of it.
@@ -120,6 +124,27 @@ impl TrustAnchors {
     /// The anchors whose subject is this Name (DER).
     pub(crate) fn named<'a>(&'a self, subject: &'a [u8]) -> impl Iterator<Item = &'a Anchor> {
         self.anchors.iter().filter(move |anchor| anchor.certificate.subject == subject)
+    }
+
+    /// Did the key of `issuer` sign this certificate?
+    pub(crate) fn signed_by(&self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        certificate.issuer == issuer.subject && self.proven.certificate(certificate, issuer)
+    }
+
+    /// Did the key of `signer` make this signature over `message`? For messages that are met again and again.
+    pub(crate) fn signature(
+        &self,
+        signer: &Certificate,
+        algorithm: &[u8],
+        message: &[u8],
+        value: &[u8],
+    ) -> bool {
+        self.proven.signature(signer, algorithm, message, value)
+    }
+
+    /// What was calculated of keys that are used often.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     pub(crate) fn responders(&self) -> impl Iterator<Item = &Certificate> {

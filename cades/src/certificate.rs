@@ -18,7 +18,6 @@ use x509_cert::name::Name;
 use crate::key::{KeyError, PublicKey};
 use crate::moment;
 use crate::oid::{self, Oid};
-use crate::scheme::{SchemeError, SignatureScheme};
 use crate::tlv::{Element, TlvError, tag};
 
 /// A certificate that could be read. Whether its key is usable shows when it is used.
@@ -145,10 +144,14 @@ impl Certificate {
         usages.map(|usages| usages.0).unwrap_or_default()
     }
 
-    /// Was this certificate signed with the key of `issuer`?
-    pub(crate) fn is_signed_by(&self, issuer: &PublicKey) -> Result<bool, SchemeError> {
-        let scheme = SignatureScheme::from_identifier(&self.signature_algorithm, None)?;
-        Ok(issuer.verifies(scheme, &self.signed, &self.signature))
+    /// What its issuer made: algorithm, signed bytes, signature value.
+    pub(crate) fn proof(&self) -> (&[u8], &[u8], &[u8]) {
+        (&self.signature_algorithm, &self.signed, &self.signature)
+    }
+
+    /// The SubjectPublicKeyInfo, DER.
+    pub(crate) fn key_info(&self) -> &[u8] {
+        &self.public_key
     }
 
     /// Both ends belong to the validity (RFC 5280 clause 4.1.2.5).

@@ -49,21 +49,16 @@ fn usage(signer: &Certificate) -> Chain {
 
 /// What the trusted lists say of the issuer's quality: the best of all anchors that issued the certificate.
 pub(crate) fn issuer_is_qualified(signer: &Certificate, anchors: &TrustAnchors) -> Option<bool> {
-    let issuers = anchors.named(&signer.issuer).filter(|anchor| signed_by(signer, &anchor.certificate));
+    let issuers = anchors.named(&signer.issuer);
+    let issuers = issuers.filter(|anchor| anchors.signed_by(signer, &anchor.certificate));
     issuers.filter_map(|anchor| anchor.standing.qualified).max()
-}
-
-/// Did the key of `issuer` sign this certificate?
-pub(crate) fn signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
-    let signed = issuer.public_key().ok().and_then(|key| certificate.is_signed_by(&key).ok());
-    certificate.issuer == issuer.subject && signed == Some(true)
 }
 
 /// The best answer of all anchors that bear the issuer's name: a renewed CA keeps its name.
 fn issued(signer: &Certificate, anchors: &TrustAnchors, signing_time: OffsetDateTime) -> Chain {
     let mut answer = Chain::UnknownIssuer;
     for anchor in anchors.named(&signer.issuer) {
-        let this = issued_by(signer, anchor, signing_time);
+        let this = issued_by(signer, anchor, anchors, signing_time);
         if this == Chain::Ok {
             return Chain::Ok;
         }
@@ -74,7 +69,12 @@ fn issued(signer: &Certificate, anchors: &TrustAnchors, signing_time: OffsetDate
     answer
 }
 
-fn issued_by(signer: &Certificate, anchor: &Anchor, signing_time: OffsetDateTime) -> Chain {
+fn issued_by(
+    signer: &Certificate,
+    anchor: &Anchor,
+    anchors: &TrustAnchors,
+    signing_time: OffsetDateTime,
+) -> Chain {
     let issuer = &anchor.certificate;
     if let (Some(wanted), Some(own)) = (&signer.authority_key_identifier, &issuer.subject_key_identifier)
         && wanted != own
@@ -84,7 +84,7 @@ fn issued_by(signer: &Certificate, anchor: &Anchor, signing_time: OffsetDateTime
     if !may_issue(issuer) {
         return Chain::IssuerNotCa;
     }
-    if !signed_by(signer, issuer) {
+    if !anchors.signed_by(signer, issuer) {
         return Chain::BadSignature;
     }
     if !issuer.is_valid_at(signer.not_before) {

@@ -162,7 +162,7 @@ where
 }
 
 /// The numbers of a DER value, each padded to the curve's width.
-fn raw_numbers<C: EcdsaCurve>(value: &[u8]) -> Option<ecdsa::Signature<C>> {
+pub(crate) fn raw_numbers<C: EcdsaCurve>(value: &[u8]) -> Option<ecdsa::Signature<C>> {
     let value = EcdsaValue::from_der(value).ok()?;
     let padded = |number: UintRef<'_>| {
         let mut field = elliptic_curve::FieldBytes::<C>::default();

@@ -10,6 +10,7 @@ use crate::certificate::{Certificate, common_name};
 use crate::chain;
 use crate::cms::{self, SignedData, SignerIdentifier, SignerInfo};
 use crate::finding::{Finding, FindingCode};
+use crate::multiples::Tables;
 use crate::ocsp;
 use crate::oid;
 use crate::profession::{self, Profession, ValidityModel};
@@ -87,7 +88,9 @@ pub fn verify(cms: &[u8], anchors: &TrustAnchors, now: OffsetDateTime) -> Result
     let ocsp_responses = ocsp_responses(&signed_data);
     let rules = ocsp::Rules::qualified(signing_time.unwrap_or(now), now);
     let embedded_status = embedded(&ocsp_responses, signer.as_ref(), anchors, &rules);
-    let mathematics = calculate(&signed_data, &signer_info, &attributes, signer.as_ref(), &mut format);
+    let tables = anchors.tables();
+    let mathematics =
+        calculate(&signed_data, &signer_info, &attributes, signer.as_ref(), tables, &mut format);
     Ok(Report {
         content: signed_data.content.to_vec(),
         signing_time,
@@ -177,6 +180,7 @@ fn calculate(
     signer_info: &SignerInfo<'_>,
     attributes: &SignedAttributes<'_>,
     signer: Option<&Certificate>,
+    tables: &Tables,
     findings: &mut Vec<Finding>,
 ) -> Mathematics {
     let mut unsupported = |error: String| findings.push(FindingCode::UnsupportedAlgorithm.with(error));
@@ -186,8 +190,10 @@ fn calculate(
     let scheme = SignatureScheme::from_identifier(signer_info.signature_algorithm, hash)
         .map_err(|error| unsupported(error.to_string()))
         .ok();
-    let key =
-        signer.and_then(|signer| signer.public_key().map_err(|error| unsupported(error.to_string())).ok());
+    let key = signer.and_then(|signer| {
+        let key = signer.public_key().map_err(|error| unsupported(error.to_string())).ok()?;
+        Some((signer.key_info(), key))
+    });
     if let (Some(hash), Some(scheme)) = (hash, scheme)
         && scheme.hash() != hash
     {
@@ -198,8 +204,9 @@ fn calculate(
     // Without signed attributes the signature is over the content itself (clause 5.4).
     let message = signer_info.signed_attributes.map(|attributes| attributes.retagged(tag::SET));
     let message = message.as_deref().unwrap_or(signed_data.content);
-    let signature =
-        key.zip(scheme).is_some_and(|(key, scheme)| key.verifies(scheme, message, signer_info.signature));
+    let signature = key.zip(scheme).is_some_and(|((name, key), scheme)| {
+        tables.verifies(name, &key, scheme, message, signer_info.signature)
+    });
     let content_digest = match (signer_info.signed_attributes, attributes.message_digest, hash) {
         (Some(_), Some(wanted), Some(hash)) => hash.digest(signed_data.content) == wanted,
         (None, ..) => signature,

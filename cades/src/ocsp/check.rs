@@ -6,9 +6,8 @@ use super::response::{CertId, Responder, Response, SingleResponse};
 use super::{Answer, CLOCK_TOLERANCE, OcspError, Rules, Status};
 use crate::anchors::TrustAnchors;
 use crate::certificate::{Certificate, common_name};
-use crate::chain;
 use crate::oid;
-use crate::scheme::{Hash, SignatureScheme};
+use crate::scheme::Hash;
 use crate::tlv::{Element, tag};
 
 /// Reads `response` (an OCSPResponse, DER) as an answer about `certificate` (DER).
@@ -56,7 +55,7 @@ pub(super) fn issuer<'a>(certificate: &'a Certificate, anchors: &'a TrustAnchors
     anchors
         .named(&certificate.issuer)
         .map(|anchor| &anchor.certificate)
-        .find(|anchor| chain::signed_by(certificate, anchor))
+        .find(|anchor| anchors.signed_by(certificate, anchor))
 }
 
 fn names(id: &CertId<'_>, certificate: &Certificate, issuer: &Certificate) -> bool {
@@ -87,10 +86,10 @@ fn responder(
             continue;
         }
         let is_trusted = candidate.der == issuer.der || anchors.responders().any(|r| r.der == candidate.der);
-        let issued = chain::signed_by(&candidate, issuer) && signs_ocsp(&candidate);
+        let issued = anchors.signed_by(&candidate, issuer) && signs_ocsp(&candidate);
         if !(is_trusted || issued) || !candidate.is_valid_at(response.produced_at) {
             error = OcspError::ResponderNotAuthorised;
-        } else if signed(response, &candidate) {
+        } else if signed(response, &candidate, anchors) {
             return Ok(candidate);
         } else {
             error = OcspError::Signature;
@@ -110,10 +109,8 @@ fn signs_ocsp(candidate: &Certificate) -> bool {
     candidate.extended_key_usages().contains(&oid::OCSP_SIGNING)
 }
 
-fn signed(response: &Response<'_>, responder: &Certificate) -> bool {
-    let scheme = SignatureScheme::from_identifier(response.signature_algorithm, None);
-    let (Ok(scheme), Ok(key)) = (scheme, responder.public_key()) else { return false };
-    key.verifies(scheme, response.signed, response.signature)
+fn signed(response: &Response<'_>, responder: &Certificate, anchors: &TrustAnchors) -> bool {
+    anchors.signature(responder, response.signature_algorithm, response.signed, response.signature)
 }
 
 /// CertHash says which certificate is meant, not only which number it has (Common PKI part 4, table 13).
