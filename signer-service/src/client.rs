@@ -15,18 +15,12 @@ use std::{
     process::ExitCode,
 };
 
+use ::client::{Credentials, Error, Refusal};
 use clap::Args;
-use proto::v1::signer_service_client::SignerServiceClient;
 use serde_json::{Value, json};
-use thiserror::Error;
-use tonic::{
-    Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
-};
-use tonic_types::StatusExt;
+use tonic::{Code, Status};
 
+pub use ::client::Client;
 pub use batch::{SignBatchArgs, sign_batch};
 pub use calls::{
     AnswerIdpArgs, AuthenticateArgs, CardArgs, PrepareArgs, ReadCardArgs, SignArgs, VerifyArgs, answer_idp,
@@ -35,25 +29,6 @@ pub use calls::{
 pub use comfort::{ComfortCommand, comfort};
 pub use emergency::{EmergencyCommand, ReasonArg, RequestArgs, StepArgs, emergency};
 pub use pin::PinSource;
-
-/// Largest answer taken: a verified CMS comes with its content.
-const LARGEST_ANSWER: usize = 64 << 20;
-
-/// A connection to the service.
-pub type Client = SignerServiceClient<InterceptedService<Channel, Bearer>>;
-
-/// Adds the clinician's token to each call, if there is one.
-#[derive(Debug, Clone)]
-pub struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
 
 /// Options of all client commands.
 #[derive(Debug, Clone, Args)]
@@ -87,43 +62,16 @@ pub struct Connection {
 /// Connects to `unix:/path`, `https://host:port` or `http://host:port`.
 ///
 /// # Errors
-/// Nobody answers there, or one side does not take the other's certificate.
+/// Nobody answers there, one side does not take the other's certificate, or a file cannot be used.
 pub async fn connect(connection: &Connection) -> Result<Client, ClientError> {
-    let address = &connection.connect;
-    let unreachable = |error: tonic::transport::Error| ClientError::Unreachable {
-        address: address.to_owned(),
-        reason: innermost(&error),
+    let read = |path: &Option<PathBuf>| path.as_deref().map(read_file).transpose();
+    let token = read(&connection.token)?.map(|token| String::from_utf8(token).unwrap_or_default());
+    let credentials = Credentials {
+        token,
+        authority: read(&connection.ca)?,
+        certificate: read(&connection.cert)?.zip(read(&connection.key)?),
     };
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
-    let endpoint = match tls(connection)? {
-        None => endpoint,
-        Some(tls) => endpoint.tls_config(tls).map_err(unreachable)?,
-    };
-    let channel = endpoint.connect().await.map_err(unreachable)?;
-    let token = match &connection.token {
-        None => None,
-        Some(path) => {
-            let text = String::from_utf8(read_file(path)?).unwrap_or_default();
-            let header = format!("Bearer {}", text.trim()).parse();
-            Some(header.map_err(|_| ClientError::Pin("the token file holds no token".into()))?)
-        }
-    };
-    Ok(SignerServiceClient::with_interceptor(channel, Bearer(token))
-        .max_decoding_message_size(LARGEST_ANSWER))
-}
-
-fn tls(connection: &Connection) -> Result<Option<ClientTlsConfig>, ClientError> {
-    if !connection.connect.starts_with("https:") {
-        return Ok(None);
-    }
-    let mut tls = ClientTlsConfig::new();
-    if let Some(ca) = &connection.ca {
-        tls = tls.ca_certificate(Certificate::from_pem(read_file(ca)?));
-    }
-    if let (Some(certificate), Some(key)) = (&connection.cert, &connection.key) {
-        tls = tls.identity(Identity::from_pem(read_file(certificate)?, read_file(key)?));
-    }
-    Ok(Some(tls))
+    Ok(::client::connect(&connection.connect, credentials).await?)
 }
 
 /// What a command says at its end.
@@ -166,19 +114,11 @@ impl From<Exit> for ExitCode {
 }
 
 /// Why a command has no outcome.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers.
-    #[error("no service at {address}: {reason}")]
-    Unreachable {
-        /// Where.
-        address: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// The service refused.
-    #[error("{}", refusal_text(.0))]
-    Refused(Box<Status>),
+    /// The service refused, or was not reached.
+    #[error(transparent)]
+    Service(#[from] ::client::Error),
     /// A file.
     #[error("{path}: {source}")]
     File {
@@ -194,7 +134,7 @@ pub enum ClientError {
 
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
-        ClientError::Refused(Box::new(status))
+        ClientError::Service(status.into())
     }
 }
 
@@ -202,8 +142,7 @@ impl ClientError {
     /// The exit code of this error.
     pub fn exit(&self) -> Exit {
         match self {
-            ClientError::Unreachable { .. } => Exit::Unreachable,
-            ClientError::Refused(status) => exit_of(status),
+            ClientError::Service(error) => exit_of(error),
             ClientError::File { .. } => Exit::Failure,
             ClientError::Pin(_) => Exit::Pin,
         }
@@ -211,42 +150,31 @@ impl ClientError {
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let (reason, metadata, request_id) = match self {
-            ClientError::Refused(status) => {
-                let info = status.get_details_error_info();
-                let id = status.metadata().get(proto::REQUEST_ID).and_then(|id| id.to_str().ok());
-                (info.as_ref().map(|info| info.reason.clone()), info.map(|info| info.metadata), id)
-            }
-            _ => (None, None, None),
+        let ClientError::Service(Error::Refused(refusal)) = self else {
+            let message = match self {
+                ClientError::Service(Error::Broken(status)) => status.message().to_owned(),
+                other => other.to_string(),
+            };
+            return json!({ "error": { "reason": null, "message": message, "metadata": null, "request_id": null } });
         };
-        let message = match self {
-            ClientError::Refused(status) => status.message().to_owned(),
-            other => other.to_string(),
-        };
+        let Refusal { reason, message, metadata, request_id, .. } = refusal;
         json!({ "error": { "reason": reason, "message": message, "metadata": metadata, "request_id": request_id } })
     }
 }
 
-fn refusal_text(status: &Status) -> String {
-    let Some(info) = status.get_details_error_info() else {
-        let cause = std::error::Error::source(status).map(|cause| format!(" ({})", innermost(cause)));
-        return format!("{:?}: {}{}", status.code(), status.message(), cause.unwrap_or_default());
-    };
-    let mut details: Vec<String> =
-        info.metadata.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    details.sort();
-    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
-    format!("{}: {}{details}", info.reason, status.message())
-}
-
-fn exit_of(status: &Status) -> Exit {
-    let Some(info) = status.get_details_error_info() else {
-        // With TLS 1.3 a refused certificate shows when the first call is made: the connection breaks.
-        let broken =
-            std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>());
-        return if broken || status.code() == Code::Unavailable { Exit::Unreachable } else { Exit::Failure };
-    };
-    exit_of_reason(&info.reason)
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Unreachable { .. } => Exit::Unreachable,
+        Error::Refused(refusal) => exit_of_reason(&refusal.reason),
+        Error::Broken(status) => {
+            // With TLS 1.3 a refused certificate shows when the first call is made: the connection breaks.
+            let broken = std::error::Error::source(&**status)
+                .is_some_and(|cause| cause.is::<tonic::transport::Error>());
+            let unreachable = broken || status.code() == Code::Unavailable;
+            if unreachable { Exit::Unreachable } else { Exit::Failure }
+        }
+        Error::BatchBrokeOff | Error::Token => Exit::Failure,
+    }
 }
 
 fn exit_of_reason(reason: &str) -> Exit {
@@ -263,15 +191,6 @@ fn exit_of_reason(reason: &str) -> Exit {
         "SELF_CHECK_FAILED" | "AUDIT_FAILED" | "INTERNAL" => Exit::Failure,
         _ => Exit::Refused,
     }
-}
-
-/// The cause at the bottom says what is wrong; the layers above say "transport error".
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
@@ -294,7 +213,7 @@ fn write_file(path: &std::path::Path, bytes: &[u8]) -> Result<(), ClientError> {
 mod tests {
     use std::collections::HashMap;
 
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
 

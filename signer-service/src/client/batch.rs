@@ -5,15 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ::client::batch::{Batch as Conversation, Event};
 use clap::Args;
-use proto::v1::{
-    self, BatchRequest, batch_answer::Step as Answer, batch_document::InsuranceCheck,
-    batch_item::Outcome as What, batch_request::Step,
-};
+use proto::v1::{self, batch_document::InsuranceCheck, batch_item::Outcome as What};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use super::{
     CardArgs, Client, ClientError, Exit, Outcome, calls::selector, comfort::read_user, pin::PinSource,
@@ -58,20 +53,16 @@ pub async fn sign_batch(client: &mut Client, args: &SignBatchArgs) -> Result<Out
     let comfort_user_id = args.comfort.as_deref().map(read_user).transpose()?.unwrap_or_default();
     let begin =
         v1::BatchBegin { batch_id: args.batch_id.clone(), card: Some(selector(&args.card)), comfort_user_id };
-    // Nothing waits in here: what is sent is taken from the window.
-    let (say, said) = mpsc::channel(64);
-    let mut batch =
-        Batch { args, files, say, sent: 0, job_code: String::new(), items: Vec::new(), id: String::new() };
-    batch.say(Step::Begin(begin)).await;
-    let mut answers = client.sign_batch(ReceiverStream::new(said)).await?.into_inner();
-    let end = batch.converse(&mut answers).await?;
+    let mut conversation = Conversation::begin(client, begin).await?;
+    let v1::BatchStarted { batch_id: id, job_code, .. } = conversation.started().clone();
+    let mut batch = Batch { args, files, sent: 0, id, job_code, items: Vec::new() };
+    let end = batch.converse(&mut conversation).await?;
     Ok(batch.outcome(&end))
 }
 
 struct Batch<'a> {
     args: &'a SignBatchArgs,
     files: Vec<PathBuf>,
-    say: mpsc::Sender<BatchRequest>,
     sent: usize,
     id: String,
     job_code: String,
@@ -79,62 +70,34 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    async fn converse(
-        &mut self,
-        answers: &mut Streaming<v1::BatchAnswer>,
-    ) -> Result<v1::BatchEnd, ClientError> {
-        while let Some(answer) = answers.message().await? {
-            match answer.step {
-                Some(Answer::Started(started)) => {
-                    (self.id, self.job_code) = (started.batch_id, started.job_code);
-                    for _ in 0..started.window {
-                        self.send_next().await?;
-                    }
-                    if self.files.is_empty() {
-                        self.say_if_complete().await;
-                    }
-                }
-                Some(Answer::PinWanted(wanted)) => {
+    async fn converse(&mut self, conversation: &mut Conversation) -> Result<v1::BatchEnd, ClientError> {
+        loop {
+            match conversation.next().await? {
+                Event::Room => match self.next_document()? {
+                    Some(document) => conversation.document(document).await,
+                    None => conversation.complete().await,
+                },
+                Event::PinWanted(wanted) => {
                     let prompt = format!("Signature PIN (PIN.QES) for job {}", wanted.job_code);
-                    let pin = v1::BatchPin { pin: self.args.pin.read(&prompt)?, job_code: wanted.job_code };
-                    self.say(Step::Pin(pin)).await;
+                    let pin = self.args.pin.read(&prompt)?;
+                    conversation.pin(&wanted, pin).await;
                 }
-                Some(Answer::Item(item)) => {
-                    self.take(item)?;
-                    self.send_next().await?;
-                }
-                Some(Answer::End(end)) => return Ok(end),
-                None => {}
+                Event::Item(item) => self.take(*item)?,
+                Event::End(end) => return Ok(end),
             }
         }
-        Err(tonic::Status::data_loss("the batch ended without saying so").into())
     }
 
-    async fn say(&self, step: Step) {
-        // A service that does not listen any more says why in its answers.
-        let _ = self.say.send(BatchRequest { step: Some(step) }).await;
-    }
-
-    /// The next document, if there is one.
-    async fn send_next(&mut self) -> Result<(), ClientError> {
-        let Some(path) = self.files.get(self.sent) else { return Ok(()) };
+    fn next_document(&mut self) -> Result<Option<v1::BatchDocument>, ClientError> {
+        let Some(path) = self.files.get(self.sent) else { return Ok(None) };
         let no_card = v1::NoInsuranceCard { reason: self.args.no_card.clone() };
         let prescription = read_file(path)?;
         self.sent += 1;
-        let document = v1::BatchDocument {
+        Ok(Some(v1::BatchDocument {
             number: u32::try_from(self.sent).unwrap_or(u32::MAX),
             prescription,
             insurance_check: Some(InsuranceCheck::NoCard(no_card)),
-        };
-        self.say(Step::Document(document)).await;
-        self.say_if_complete().await;
-        Ok(())
-    }
-
-    async fn say_if_complete(&self) {
-        if self.sent == self.files.len() {
-            self.say(Step::Complete(v1::BatchComplete {})).await;
-        }
+        }))
     }
 
     fn take(&mut self, item: v1::BatchItem) -> Result<(), ClientError> {
