@@ -6,6 +6,7 @@
 //! chain each.
 
 pub mod cases;
+mod chain;
 pub mod checkpoint;
 mod claims;
 pub mod command;
@@ -14,17 +15,23 @@ pub mod pseudonym;
 pub mod record;
 pub mod results;
 mod user_ids;
+mod writer;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicI64},
+};
 
-use sqlx::{Any, AnyConnection, Row, Transaction, any::AnyRow};
 use thiserror::Error;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 pub use checkpoint::{Checkpoint, CheckpointKey, CheckpointVerifier};
 pub use claims::{Claim, KeysUnder};
 pub use export::Line;
 pub use record::Record;
+
+use chain::Chain;
+use writer::Writer;
 
 use crate::{
     certificate::Certificate,
@@ -32,22 +39,15 @@ use crate::{
     key_file::KeyError,
 };
 
-const INSERT: &str = "INSERT INTO audit (node, sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, hash) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const COLUMNS: &str = "sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, hash";
-/// Records between two checkpoints that the service writes on its own.
-const CHECKPOINT_EVERY: u64 = 100;
-
 /// An open audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditTrail {
-    database: Database,
-    key: CheckpointKey,
-    /// Whose chain this is.
-    node: String,
+    chain: Chain,
     at_work: claims::AtWork,
+    /// None where other nodes write, too, or nobody does.
+    writer: Option<Writer>,
+    /// When answers that are too old were cleared away last, in seconds since 1970.
+    cleaned_at: Arc<AtomicI64>,
 }
 
 /// What is recorded of one attempt.
@@ -92,6 +92,9 @@ pub enum AuditError {
     /// A kept case of emergency access cannot be read.
     #[error("a kept case of emergency access is damaged")]
     Case,
+    /// The service ends.
+    #[error("the audit trail was closed")]
+    Closed,
 }
 
 impl Entry {
@@ -123,9 +126,10 @@ impl AuditTrail {
     /// The database, tables made by a later version, or the key for checkpoints.
     pub async fn open(location: &Location, checkpoint_key: &Path) -> Result<AuditTrail, AuditError> {
         let key = CheckpointKey::open(checkpoint_key)?;
-        let trail = AuditTrail::new(Database::open(location).await?, key);
-        if !trail.database.is_shared() {
-            trail.adopt_old_records().await?;
+        let mut trail = AuditTrail::new(Database::open(location).await?, key);
+        if !trail.chain.database.is_shared() {
+            trail.chain.adopt_old_records().await?;
+            trail.writer = Some(Writer::start(trail.chain.clone()));
         }
         Ok(trail)
     }
@@ -142,7 +146,9 @@ impl AuditTrail {
     }
 
     fn new(database: Database, key: CheckpointKey) -> AuditTrail {
-        AuditTrail { database, node: key.name(), key, at_work: claims::AtWork::default() }
+        let chain = Chain { database, node: key.name(), key };
+        let cleaned_at = Arc::new(AtomicI64::new(i64::MIN));
+        AuditTrail { chain, at_work: claims::AtWork::default(), writer: None, cleaned_at }
     }
 
     /// Writes one record and answers its number. When this returns, the record is on the disk.
@@ -150,8 +156,11 @@ impl AuditTrail {
     /// # Errors
     /// The database; then nothing was written.
     pub async fn record(&self, entry: &Entry, at: OffsetDateTime) -> Result<u64, AuditError> {
-        let mut transaction = self.database.pool.begin().await?;
-        let sequence = self.append(&mut transaction, entry, at).await?;
+        if let Some(writer) = &self.writer {
+            return writer.write(entry.clone(), at, None).await;
+        }
+        let mut transaction = self.chain.database.pool.begin().await?;
+        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
         transaction.commit().await?;
         Ok(sequence)
     }
@@ -161,180 +170,25 @@ impl AuditTrail {
     /// # Errors
     /// The database.
     pub async fn lines(&self, at: OffsetDateTime) -> Result<Vec<Line>, AuditError> {
-        let rows = format!("SELECT {COLUMNS} FROM audit WHERE node = $1 ORDER BY sequence");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(rows)).bind(&self.node);
-        let rows = rows.fetch_all(&self.database.pool).await?;
-        let checkpoints = "SELECT sequence, hash, made_at, signature FROM audit_checkpoint WHERE node = $1 \
-             ORDER BY sequence";
-        let checkpoints = sqlx::query(checkpoints).bind(&self.node);
-        let checkpoints = checkpoints.fetch_all(&self.database.pool).await?;
-        let mut checkpoints = checkpoints.iter().map(checkpoint_of).peekable();
-        let mut lines = Vec::new();
-        let mut last = None;
-        for row in &rows {
-            let record = record_of(row)?;
-            last = Some((record.sequence, record.hash.clone()));
-            let sequence = record.sequence;
-            lines.push(Line::Record(record));
-            let due = |next: &Result<Checkpoint, sqlx::Error>| {
-                next.as_ref().is_ok_and(|next| next.sequence <= sequence) || next.is_err()
-            };
-            while let Some(checkpoint) = checkpoints.next_if(due) {
-                lines.push(Line::Checkpoint(checkpoint?));
-            }
-        }
-        if let Some((sequence, hash)) = last {
-            lines.push(Line::Checkpoint(self.key.sign(sequence, &hash, at.format(&Rfc3339)?)));
-        }
-        Ok(lines)
-    }
-
-    async fn append(
-        &self,
-        transaction: &mut Transaction<'static, Any>,
-        entry: &Entry,
-        at: OffsetDateTime,
-    ) -> Result<u64, AuditError> {
-        if self.database.is_shared() {
-            self.wait_for_turn(transaction).await?;
-        }
-        let (newest, previous) = self.newest(transaction).await?;
-        let mut record = Record {
-            sequence: newest + 1,
-            recorded_at: at.format(&Rfc3339)?,
-            request_id: entry.request_id.clone(),
-            operation: entry.operation.to_owned(),
-            outcome: entry.outcome.clone(),
-            certificate_issuer: entry.certificate_issuer.clone(),
-            certificate_serial: entry.certificate_serial.clone(),
-            document_sha256: entry.document_sha256.map(hex::encode),
-            remark: entry.remark.clone(),
-            patient: entry.patient.clone(),
-            hash: String::new(),
-        };
-        record.hash = record.hash_after(&previous);
-        sqlx::query(INSERT)
-            .bind(&self.node)
-            .bind(signed(record.sequence))
-            .bind(&record.recorded_at)
-            .bind(&record.request_id)
-            .bind(&record.operation)
-            .bind(&record.outcome)
-            .bind(&record.certificate_issuer)
-            .bind(&record.certificate_serial)
-            .bind(&record.document_sha256)
-            .bind(&record.remark)
-            .bind(&record.patient)
-            .bind(&record.hash)
-            .execute(&mut **transaction)
-            .await?;
-        if record.sequence.is_multiple_of(CHECKPOINT_EVERY) {
-            self.add_checkpoint(transaction, record.sequence, &record.hash, record.recorded_at).await?;
-        }
-        Ok(record.sequence)
-    }
-
-    async fn add_checkpoint(
-        &self,
-        connection: &mut AnyConnection,
-        sequence: u64,
-        hash: &str,
-        at: String,
-    ) -> Result<(), AuditError> {
-        let checkpoint = self.key.sign(sequence, hash, at);
-        sqlx::query(
-            "INSERT INTO audit_checkpoint (node, sequence, hash, made_at, signature) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(&self.node)
-        .bind(signed(checkpoint.sequence))
-        .bind(&checkpoint.hash)
-        .bind(&checkpoint.made_at)
-        .bind(&checkpoint.signature)
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-
-    /// Gives the records of versions without names of nodes this one, and those of versions without hashes theirs.
-    async fn adopt_old_records(&self) -> Result<(), AuditError> {
-        let mut transaction = self.database.pool.begin().await?;
-        for table in ["audit", "audit_checkpoint"] {
-            let statement = format!("UPDATE {table} SET node = $1 WHERE node = ''");
-            let adopted = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(&self.node);
-            adopted.execute(&mut *transaction).await?;
-        }
-        let statement = format!("SELECT {COLUMNS} FROM audit WHERE hash IS NULL ORDER BY sequence");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut *transaction).await?;
-        let mut previous = record::BEGINNING.to_owned();
-        for row in &rows {
-            let record = record_of(row)?;
-            previous = record.hash_after(&previous);
-            sqlx::query("UPDATE audit SET hash = $1 WHERE node = $2 AND sequence = $3")
-                .bind(&previous)
-                .bind(&self.node)
-                .bind(signed(record.sequence))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
-    }
-
-    /// Number and hash of the newest record.
-    async fn newest(&self, connection: &mut AnyConnection) -> Result<(u64, String), AuditError> {
-        let statement = "SELECT sequence, hash FROM audit WHERE node = $1 ORDER BY sequence DESC LIMIT 1";
-        let row = sqlx::query(statement).bind(&self.node).fetch_optional(connection).await?;
-        let Some(row) = row else { return Ok((0, record::BEGINNING.to_owned())) };
-        Ok((row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get(1)?))
-    }
-
-    /// Nobody else writes into this chain until the transaction ends.
-    async fn wait_for_turn(&self, connection: &mut AnyConnection) -> Result<(), AuditError> {
-        let lock =
-            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(claims::lock_number(&self.node));
-        lock.execute(connection).await?;
-        Ok(())
+        self.chain.lines(at).await
     }
 
     /// Waits for running writes and closes the database.
     pub async fn close(self) {
-        self.database.close().await;
+        if let Some(writer) = self.writer {
+            writer.finish().await;
+        }
+        self.chain.database.close().await;
     }
-}
-
-fn record_of(row: &AnyRow) -> Result<Record, sqlx::Error> {
-    Ok(Record {
-        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
-        recorded_at: row.try_get(1)?,
-        request_id: row.try_get(2)?,
-        operation: row.try_get(3)?,
-        outcome: row.try_get(4)?,
-        certificate_issuer: row.try_get(5)?,
-        certificate_serial: row.try_get(6)?,
-        document_sha256: row.try_get(7)?,
-        remark: row.try_get(8)?,
-        patient: row.try_get(9)?,
-        hash: row.try_get::<Option<String>, _>(10)?.unwrap_or_default(),
-    })
-}
-
-fn checkpoint_of(row: &AnyRow) -> Result<Checkpoint, sqlx::Error> {
-    Ok(Checkpoint {
-        sequence: row.try_get::<i64, _>(0)?.unsigned_abs(),
-        hash: row.try_get(1)?,
-        made_at: row.try_get(2)?,
-        signature: row.try_get(3)?,
-    })
-}
-
-fn signed(sequence: u64) -> i64 {
-    i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
-    use super::*;
+    use sqlx::Row;
+
+    use super::{chain::CHECKPOINT_EVERY, *};
 
     async fn open(path: &Path) -> Result<AuditTrail, AuditError> {
         AuditTrail::open(&path.to_owned().into(), &path.with_extension("key")).await
@@ -362,7 +216,7 @@ mod tests {
         assert_eq!(trail.record(&entry("PIN_WRONG"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 2);
         let row = sqlx::query("SELECT recorded_at, outcome, document_sha256 FROM audit WHERE sequence = $1")
             .bind(1i64)
-            .fetch_one(&trail.database.pool)
+            .fetch_one(&trail.chain.database.pool)
             .await
             .unwrap();
         assert_eq!(row.get::<String, _>(0), "1970-01-01T00:00:00Z");
@@ -402,7 +256,7 @@ mod tests {
     async fn a_trail_that_cannot_be_written_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let trail = open(&folder.path().join("audit.db")).await.unwrap();
-        sqlx::query("DROP TABLE audit").execute(&trail.database.pool).await.unwrap();
+        sqlx::query("DROP TABLE audit").execute(&trail.chain.database.pool).await.unwrap();
         let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
         assert!(matches!(error, AuditError::Database(_)), "{error}");
     }
@@ -417,13 +271,13 @@ mod tests {
             "CREATE TABLE used (page INTEGER REFERENCES disk (page) DEFERRABLE INITIALLY DEFERRED)",
             "CREATE TRIGGER fill AFTER INSERT ON audit BEGIN INSERT INTO used VALUES (1); END",
         ] {
-            sqlx::query(statement).execute(&trail.database.pool).await.unwrap();
+            sqlx::query(statement).execute(&trail.chain.database.pool).await.unwrap();
         }
         for _ in 0..2 {
             let error = trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap_err();
             assert!(matches!(error, AuditError::Database(_)), "{error}");
         }
-        sqlx::query("INSERT INTO disk VALUES (1)").execute(&trail.database.pool).await.unwrap();
+        sqlx::query("INSERT INTO disk VALUES (1)").execute(&trail.chain.database.pool).await.unwrap();
         assert_eq!(trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap(), 1);
     }
 
@@ -458,7 +312,7 @@ mod tests {
         let path = folder.path().join("audit.db");
         let trail = open(&path).await.unwrap();
         // A hundred times waiting for the disk would show nothing.
-        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.database.pool).await.unwrap();
+        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.chain.database.pool).await.unwrap();
         for _ in 0..CHECKPOINT_EVERY + 3 {
             trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
         }
@@ -469,7 +323,7 @@ mod tests {
             AuditTrail::open_to_read(&path.clone().into(), &path.with_extension("key")).await.unwrap();
         assert!(reader.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.is_err());
         sqlx::query("UPDATE audit SET outcome = 'PIN_WRONG' WHERE sequence = 7")
-            .execute(&trail.database.pool)
+            .execute(&trail.chain.database.pool)
             .await
             .unwrap();
         let fault = export::verify(exported(&reader).await.as_bytes(), &key, None).unwrap_err();
@@ -485,7 +339,10 @@ mod tests {
             trail.record(&entry("OK"), OffsetDateTime::UNIX_EPOCH).await.unwrap();
         }
         let before = exported(&trail).await;
-        sqlx::query("UPDATE audit SET hash = NULL, node = ''").execute(&trail.database.pool).await.unwrap();
+        sqlx::query("UPDATE audit SET hash = NULL, node = ''")
+            .execute(&trail.chain.database.pool)
+            .await
+            .unwrap();
         trail.close().await;
         let trail = open(&path).await.unwrap();
         let records = |text: &str| -> Vec<String> {

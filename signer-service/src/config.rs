@@ -28,6 +28,8 @@ pub const DEFAULT_TEXT: &str = include_str!("config.default.toml");
 
 /// Largest limit of a document; the whole of it is kept in memory several times.
 const LARGEST_LIMIT: usize = 256 << 20;
+/// More sessions at once than any token was seen to use.
+const MOST_SESSIONS: u32 = 64;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -189,6 +191,9 @@ impl Config {
                 return refuse("rules.off", "a reason for each rule", format!("none for {rule}"));
             }
         }
+        if !(1..=MOST_SESSIONS).contains(&self.pkcs11.sessions) {
+            return refuse("pkcs11.sessions", "1 to 64", self.pkcs11.sessions.to_string());
+        }
         if !(1..=3600).contains(&self.clinicians.token_seconds) {
             return refuse(
                 "clinicians.token_seconds",
@@ -331,6 +336,7 @@ mod tests {
                 ["limits.cms_bytes: expected 1 to", "got 9223372036854775807"],
             ),
             ("[limits]\ncms_bytes = '1M'", ["limits.cms_bytes: ", "string \"1M\", expected usize"]),
+            ("sessions = 0", ["pkcs11.sessions: expected 1 to 64", "got 0"]),
             ("[rules.off]\nEVERYTHING = 'why not'", ["rules.off: expected names", "got EVERYTHING"]),
             ("[rules.off]\nMVO_ID = ' '", ["rules.off: expected a reason", "none for MVO_ID"]),
             ("[clinicians]\ntoken_seconds = 0", ["clinicians.token_seconds: expected 1 to 3600", "got 0"]),

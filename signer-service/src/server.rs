@@ -35,7 +35,7 @@ use crate::{
     listen::{self, ListenError, PrivateSocket},
     ocsp::OcspClient,
     pin_limits::PinLimits,
-    service::{JobCodes, Signer, State},
+    service::{JobCodes, Proof, Signer, State},
     tls::{ServerTls, TlsError},
     token::{Module, TokenError},
     traces::export::Exporter,
@@ -147,7 +147,7 @@ pub async fn check(config: Config) -> Result<Checked, ServerError> {
         ServerTls::for_browsers(&config.tls)?;
     }
     Database::check(&config.audit.database).await?;
-    let module = Module::load(&config.pkcs11.module)?;
+    let module = Module::load(&config.pkcs11)?;
     let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
     let tls = config.listen.tls.map(|address| (address, config.clients.len()));
     let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix, tls };
@@ -160,6 +160,17 @@ pub async fn check(config: Config) -> Result<Checked, ServerError> {
 /// # Errors
 /// A part that cannot be used, or a listener that breaks.
 pub async fn serve(config: Config, insecure_development: bool) -> Result<(), ServerError> {
+    run(config, insecure_development, Proof::Kept).await
+}
+
+/// The same without self-verification and audit records of signatures: for the load program, which measures what they
+/// cost. No configuration leads here.
+#[doc(hidden)]
+pub async fn serve_without_proof(config: Config) -> Result<(), ServerError> {
+    run(config, false, Proof::LeftOut).await
+}
+
+async fn run(config: Config, insecure_development: bool, proof: Proof) -> Result<(), ServerError> {
     if !insecure_development {
         let plain = [
             ("listen.insecure_tcp", config.listen.insecure_tcp),
@@ -175,7 +186,7 @@ pub async fn serve(config: Config, insecure_development: bool) -> Result<(), Ser
     let network = Network::open(&config).await?;
     let web = WebLogin::open(&config).await?;
     let metrics = Metrics::open(&config.metrics_at()).await?;
-    let state = load(config).await?;
+    let state = State { proof, ..load(config).await? };
     // Last, so that a socket that is there means a service that is ready.
     let (socket, listener) = PrivateSocket::bind(&path)?;
     tracing::info!(module = state.module.description()?, socket = %path.display(), "ready");
@@ -244,7 +255,7 @@ async fn load(config: Config) -> Result<State, ServerError> {
     Ok(State {
         access: Access::new(&config.clients),
         anchors: trust::load(&config.trust)?,
-        module: Module::load(&config.pkcs11.module)?,
+        module: Module::load(&config.pkcs11)?,
         readers: InsuranceReaders::new(&config.insurance.readers),
         ocsp: OcspClient::new(&config.ocsp),
         audit: AuditTrail::open(&config.audit.database, &config.audit.checkpoint_key).await?,
@@ -256,6 +267,7 @@ async fn load(config: Config) -> Result<State, ServerError> {
         metrics: Arc::default(),
         places: Mutex::default(),
         traces: Exporter::start(config.traces.otlp.clone()),
+        proof: Proof::Kept,
         config,
     })
 }

@@ -57,7 +57,8 @@ use crate::{
     ocsp::OcspClient,
     pin_limits::PinLimits,
     token::{
-        CertificateObject, Choice, Module, PinEntry, Place, Purpose, Queue, Selector, TokenView, choose,
+        CertificateObject, Choice, Module, PinEntry, Place, Purpose, Queue, Selector, TokenError, TokenView,
+        choose,
     },
     traces::export::Exporter,
 };
@@ -92,8 +93,20 @@ pub struct State {
     pub traces: Exporter,
     /// Where cards were seen last.
     pub places: Mutex<Vec<Place>>,
+    /// Whether signatures are verified and recorded.
+    pub proof: Proof,
     /// The configuration.
     pub config: Config,
+}
+
+/// Whether a signature is verified and recorded before it is handed out. The service always does both; leaving it out is
+/// for measuring what it costs, and no configuration can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It is.
+    Kept,
+    /// It is not.
+    LeftOut,
 }
 
 /// The service behind the contract.
@@ -476,10 +489,22 @@ async fn find_key(
             Purpose::Signature => &state.config.signing,
             Purpose::Authentication | Purpose::NationalLogin => &state.config.authentication,
         };
-        let mut tokens = state.module.tokens()?;
-        tokens.retain(|token| origin.sees(token));
-        let choice = choose(&tokens, &selector, configured, purpose)?;
-        Ok(Chosen::new(&state.module, &choice))
+        let choose_from = |tokens: &[TokenView]| {
+            let visible = tokens.iter().filter(|token| origin.sees(token));
+            let choice = choose(visible, &selector, configured, purpose)?;
+            Ok::<_, TokenError>((
+                Chosen::new(&state.module, &choice),
+                state.module.is_same_card(choice.token),
+            ))
+        };
+        let recent = state.module.recent(selector.serial_suffix.is_some());
+        let chosen = match recent.map(|tokens| choose_from(&tokens)) {
+            Some(Ok((chosen, true))) => chosen,
+            _ => choose_from(&state.module.tokens()?)?.0,
+        };
+        // A card that was pulled and put back since the last look has lost its comfort sessions.
+        state.module.tidy_token(&chosen.token);
+        Ok(chosen)
     })
     .await?
 }

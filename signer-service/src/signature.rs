@@ -28,6 +28,14 @@ pub struct Signed {
     pub chain: Chain,
 }
 
+impl Signed {
+    /// A signature nobody verified, for measurements ([`crate::service::Proof::LeftOut`]). Its time is this moment's.
+    pub(crate) fn unproven(cms: Vec<u8>, certificate: &Certificate) -> Result<Signed, SignatureError> {
+        let algorithm = Algorithm::for_certificate(&certificate.der).map_err(BuildError::from)?;
+        Ok(Signed { cms, signing_time: OffsetDateTime::now_utc(), algorithm, chain: Chain::UnknownIssuer })
+    }
+}
+
 /// Why there is no signature.
 #[derive(Debug, Error)]
 pub enum SignatureError {

@@ -1,7 +1,7 @@
 //! Health professional cards, reached through any PKCS#11 module: ours, a soft token, an HSM's.
 //!
-//! All calls here block, some as long as a card takes to sign: callers run them on blocking threads, one at a time per
-//! token ([`Module::queue`]). A PIN is passed on once and not kept.
+//! All calls here block, some as long as a card takes to sign: callers run them on blocking threads, in their turn
+//! ([`Module::queue`]). A PIN is passed on once and not kept.
 
 mod choice;
 mod error;
@@ -9,11 +9,11 @@ mod key;
 mod listing;
 mod login;
 mod places;
+mod turn;
 
 use std::{
     collections::HashMap,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use cryptoki::{
@@ -29,6 +29,9 @@ pub use key::{PinEntry, UnlockedKey};
 pub use listing::{CertificateObject, TokenView};
 pub use login::{Lease, Login};
 pub use places::{Known, Place};
+pub use turn::{Queue, Turn};
+
+use crate::config;
 
 /// A loaded and initialised module.
 pub struct Module {
@@ -38,17 +41,18 @@ pub struct Module {
     /// How often a new card was found in a slot.
     insertions: Mutex<HashMap<u64, u64>>,
     queues: Mutex<HashMap<u64, Queue>>,
+    /// Sessions that may sign at once on one token.
+    sessions: usize,
+    recent: Mutex<Option<listing::Recent>>,
 }
-
-/// Held while a token works: one operation with a PIN at a time, in the order of arrival.
-pub type Queue = Arc<tokio::sync::Mutex<Login>>;
 
 impl Module {
     /// Loads and initialises the module.
     ///
     /// # Errors
     /// [`TokenError::Load`] with what the loader or the module says.
-    pub fn load(path: &Path) -> Result<Module, TokenError> {
+    pub fn load(configured: &config::Module) -> Result<Module, TokenError> {
+        let path = &configured.module;
         let refuse =
             |error: Error| TokenError::Load { path: path.display().to_string(), reason: error.to_string() };
         let context = Pkcs11::new(path).map_err(refuse)?;
@@ -56,7 +60,14 @@ impl Module {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, Function::Initialize)) => {}
             Err(error) => return Err(refuse(error)),
         }
-        Ok(Module { context, idle: Mutex::default(), insertions: Mutex::default(), queues: Mutex::default() })
+        Ok(Module {
+            context,
+            idle: Mutex::default(),
+            insertions: Mutex::default(),
+            queues: Mutex::default(),
+            sessions: usize::try_from(configured.sessions).unwrap_or(1),
+            recent: Mutex::default(),
+        })
     }
 
     /// Name and version the module gives itself.
@@ -71,18 +82,18 @@ impl Module {
     /// The queue of one token.
     pub fn queue(&self, token: &TokenView) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(queues.entry(token.slot.id()).or_default())
+        queues.entry(token.slot.id()).or_insert_with(|| Queue::new(self.sessions)).clone()
     }
 
     fn all_queues(&self) -> Vec<(u64, Queue)> {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().map(|(slot, queue)| (*slot, Arc::clone(queue))).collect()
+        queues.iter().map(|(slot, queue)| (*slot, queue.clone())).collect()
     }
 
     /// Logs out everywhere, closes all sessions and finalises the module.
     pub fn close(self) {
         for (_, queue) in self.all_queues() {
-            if let Ok(mut login) = queue.try_lock() {
+            if let Some(mut login) = queue.try_alone() {
                 login.lose();
             }
         }
@@ -94,12 +105,17 @@ impl Module {
 
     /// A new session; read-only is enough for everything here.
     fn session(&self, slot: Slot) -> Result<Session, TokenError> {
+        self.session_and_insertion(slot).map(|(session, _)| session)
+    }
+
+    fn session_and_insertion(&self, slot: Slot) -> Result<(Session, u64), TokenError> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.get(&slot.id()).is_none_or(|session| session.get_session_info().is_err()) {
+        let known = idle.get(&slot.id()).is_some_and(|session| session.get_session_info().is_ok());
+        if !known {
             idle.insert(slot.id(), self.context.open_ro_session(slot)?);
-            self.count_insertion(slot);
         }
-        Ok(self.context.open_ro_session(slot)?)
+        let insertion = self.count_insertion(slot, !known);
+        Ok((self.context.open_ro_session(slot)?, insertion))
     }
 
     /// Which insertion the card of this token is: another number, or none, once it left its place. Costs no card command.
@@ -114,8 +130,11 @@ impl Module {
         insertions.get(&token.slot.id()).copied()
     }
 
-    fn count_insertion(&self, slot: Slot) {
+    /// The number of the present insertion; the next one if it is new.
+    fn count_insertion(&self, slot: Slot, is_new: bool) -> u64 {
         let mut insertions = self.insertions.lock().unwrap_or_else(PoisonError::into_inner);
-        *insertions.entry(slot.id()).or_default() += 1;
+        let insertion = insertions.entry(slot.id()).or_default();
+        *insertion += u64::from(is_new);
+        *insertion
     }
 }

@@ -72,7 +72,7 @@ impl AuditTrail {
         .bind(case.body)
         .execute(&mut *transaction)
         .await?;
-        let sequence = self.append(&mut transaction, entry, at).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
         transaction.commit().await?;
         Ok(Some(sequence))
     }
@@ -100,7 +100,7 @@ impl AuditTrail {
         if changed.rows_affected() != 1 {
             return Ok(None);
         }
-        let sequence = self.append(&mut transaction, entry, at).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
         transaction.commit().await?;
         Ok(Some(sequence))
     }
@@ -116,7 +116,7 @@ impl AuditTrail {
         at: OffsetDateTime,
     ) -> Result<bool, AuditError> {
         let open = sqlx::query(OPEN).bind(patient).bind(requester).bind(at.unix_timestamp());
-        Ok(open.fetch_optional(&self.database.pool).await?.is_some())
+        Ok(open.fetch_optional(&self.chain.database.pool).await?.is_some())
     }
 
     /// A case by its name.
@@ -125,7 +125,7 @@ impl AuditTrail {
     /// The database.
     pub async fn case(&self, id: &str) -> Result<Option<KeptCase>, AuditError> {
         let row = sqlx::query("SELECT version, body FROM emergency WHERE id = $1").bind(id);
-        let row = row.fetch_optional(&self.database.pool).await?;
+        let row = row.fetch_optional(&self.chain.database.pool).await?;
         row.as_ref().map(kept).transpose()
     }
 
@@ -135,14 +135,14 @@ impl AuditTrail {
     /// The database.
     pub async fn cases(&self) -> Result<Vec<KeptCase>, AuditError> {
         let rows = sqlx::query("SELECT version, body FROM emergency ORDER BY opened_at DESC, id");
-        let rows = rows.fetch_all(&self.database.pool).await?;
+        let rows = rows.fetch_all(&self.chain.database.pool).await?;
         rows.iter().map(kept).collect()
     }
 
     /// One node at a time works on cases.
     async fn begin_case(&self) -> Result<Transaction<'static, Any>, AuditError> {
-        let mut transaction = self.database.pool.begin().await?;
-        if self.database.is_shared() {
+        let mut transaction = self.chain.database.pool.begin().await?;
+        if self.chain.database.is_shared() {
             let lock = sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(lock_number("emergency"));
             lock.execute(&mut *transaction).await?;
         }

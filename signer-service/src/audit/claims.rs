@@ -20,9 +20,14 @@ pub(super) struct AtWork(Arc<Mutex<HashSet<String>>>);
 
 /// A key that belongs to one call until this value is dropped.
 pub struct Claim {
+    pub(super) entered: Entered,
+    pub(super) held: Option<Transaction<'static, Any>>,
+}
+
+/// A key that is at work in this process until this value is dropped.
+pub(super) struct Entered {
     at_work: AtWork,
     pub(super) key: String,
-    pub(super) held: Option<Transaction<'static, Any>>,
 }
 
 impl AuditTrail {
@@ -35,8 +40,9 @@ impl AuditTrail {
             return Ok(None);
         }
         // From here on dropping the claim gives the key back.
-        let mut claim = Claim { at_work: self.at_work.clone(), key: key.to_owned(), held: None };
-        let Some(pool) = &self.database.held else { return Ok(Some(claim)) };
+        let entered = Entered { at_work: self.at_work.clone(), key: key.to_owned() };
+        let mut claim = Claim { entered, held: None };
+        let Some(pool) = &self.chain.database.held else { return Ok(Some(claim)) };
         let mut transaction = pool.begin().await?;
         let lock = sqlx::query("SELECT pg_try_advisory_xact_lock($1)").bind(lock_number(key));
         let is_free: bool = lock.fetch_one(&mut *transaction).await?.try_get(0)?;
@@ -48,7 +54,8 @@ impl AuditTrail {
 impl Claim {
     /// The keys under this one, which nobody else can work with as long as this one is claimed.
     pub fn keys_under(&self) -> KeysUnder {
-        KeysUnder { at_work: self.at_work.clone(), beginning: format!("{}/", self.key) }
+        let Entered { at_work, key } = &self.entered;
+        KeysUnder { at_work: at_work.clone(), beginning: format!("{key}/") }
     }
 }
 
@@ -68,7 +75,7 @@ impl KeysUnder {
     pub fn claim(&self, key: &str) -> Claim {
         let key = format!("{}{key}", self.beginning);
         self.at_work.enter(&key);
-        Claim { at_work: self.at_work.clone(), key, held: None }
+        Claim { entered: Entered { at_work: self.at_work.clone(), key }, held: None }
     }
 }
 
@@ -84,7 +91,7 @@ impl AtWork {
     }
 }
 
-impl Drop for Claim {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.at_work.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }

@@ -4,14 +4,18 @@
 //! whatever happens in between - the answer is lost, the power fails, the process is killed - a key has either an
 //! answer that is recorded, or none that anybody got. Documents are not kept: who asks again sends it again.
 
+use std::sync::atomic::Ordering;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
-use sqlx::Row;
+use sqlx::{AnyConnection, Row};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{AuditError, AuditTrail, Claim, Entry};
+use super::{AuditError, AuditTrail, Claim, Entry, writer::Kept};
 
 /// How long answers are kept: longer than anybody repeats a call.
 const KEPT: Duration = Duration::days(30);
+/// How often those that are older are cleared away: looking for them reads the whole table.
+const CLEANING: Duration = Duration::hours(1);
 
 /// What is known of a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,36 +41,18 @@ impl AuditTrail {
         document_sha256: &[u8; 32],
         now: OffsetDateTime,
     ) -> Result<Taken, AuditError> {
-        let document = hex::encode(document_sha256);
-        let mut transaction = self.database.pool.begin().await?;
-        sqlx::query("DELETE FROM result WHERE begun_at < $1")
-            .bind((now - KEPT).format(&Rfc3339)?)
-            .execute(&mut *transaction)
-            .await?;
-        let row = sqlx::query("SELECT document_sha256, answer FROM result WHERE idempotency_key = $1")
-            .bind(&claim.key)
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let taken = match row {
-            None => {
-                sqlx::query(
-                    "INSERT INTO result (idempotency_key, document_sha256, begun_at) VALUES ($1, $2, $3)",
-                )
-                .bind(&claim.key)
-                .bind(&document)
-                .bind(now.format(&Rfc3339)?)
-                .execute(&mut *transaction)
-                .await?;
-                Taken::New
-            }
-            Some(row) if row.try_get::<String, _>(0)? != document => Taken::OtherDocument,
-            Some(row) => match row.try_get::<Option<String>, _>(1)? {
-                None => Taken::Interrupted,
-                Some(answer) => {
-                    Taken::Answered(BASE64_STANDARD.decode(answer).map_err(|_| AuditError::Answer)?)
-                }
-            },
+        let take = Take {
+            key: claim.entered.key.clone(),
+            document: hex::encode(document_sha256),
+            now: now.format(&Rfc3339)?,
+            oldest: (now - KEPT).format(&Rfc3339)?,
+            clean: self.cleaning_is_due(now),
         };
+        if let Some(writer) = &self.writer {
+            return writer.take(take).await;
+        }
+        let mut transaction = self.chain.database.pool.begin().await?;
+        let taken = take.carry_out(&mut transaction).await?;
         transaction.commit().await?;
         Ok(taken)
     }
@@ -80,23 +66,26 @@ impl AuditTrail {
         entry: &Entry,
         at: OffsetDateTime,
         mut claim: Claim,
-        answer: impl FnOnce(u64) -> Vec<u8> + Send,
+        answer: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
     ) -> Result<u64, AuditError> {
+        if let Some(writer) = &self.writer {
+            let kept = Kept { entered: claim.entered, answer: Box::new(answer) };
+            return writer.write(entry.clone(), at, Some(kept)).await;
+        }
         let mut transaction = match claim.held.take() {
             Some(held) => held,
-            None => self.database.pool.begin().await?,
+            None => self.chain.database.pool.begin().await?,
         };
-        let sequence = self.append(&mut transaction, entry, at).await?;
-        let kept = sqlx::query("UPDATE result SET answer = $1 WHERE idempotency_key = $2 AND answer IS NULL")
-            .bind(BASE64_STANDARD.encode(answer(sequence)))
-            .bind(&claim.key)
-            .execute(&mut *transaction)
-            .await?;
-        if kept.rows_affected() != 1 {
-            return Err(AuditError::Answer);
-        }
+        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
+        keep(&mut transaction, &claim.entered.key, answer(sequence)).await?;
         transaction.commit().await?;
         Ok(sequence)
+    }
+
+    fn cleaning_is_due(&self, now: OffsetDateTime) -> bool {
+        let (now, every) = (now.unix_timestamp(), CLEANING.whole_seconds());
+        let next = |last: i64| (now >= last.saturating_add(every)).then_some(now);
+        self.cleaned_at.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
     }
 
     /// How many keys with this beginning have answers.
@@ -104,11 +93,13 @@ impl AuditTrail {
     /// # Errors
     /// The database.
     pub async fn count_keys(&self, beginning: &str) -> Result<u32, AuditError> {
-        let statement =
-            "SELECT COUNT(*) FROM result WHERE answer IS NOT NULL AND substr(idempotency_key, 1, $1) = $2";
+        let statement = "SELECT COUNT(*) FROM result WHERE answer IS NOT NULL AND substr(idempotency_key, 1, CAST($1 AS INTEGER)) = $2";
         let characters = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
-        let row =
-            sqlx::query(statement).bind(characters).bind(beginning).fetch_one(&self.database.pool).await?;
+        let row = sqlx::query(statement)
+            .bind(characters)
+            .bind(beginning)
+            .fetch_one(&self.chain.database.pool)
+            .await?;
         Ok(u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(u32::MAX))
     }
 
@@ -118,11 +109,71 @@ impl AuditTrail {
     /// The database; the key then stays with its document.
     pub async fn release_key(&self, claim: Claim) -> Result<(), AuditError> {
         sqlx::query("DELETE FROM result WHERE idempotency_key = $1 AND answer IS NULL")
-            .bind(&claim.key)
-            .execute(&self.database.pool)
+            .bind(&claim.entered.key)
+            .execute(&self.chain.database.pool)
             .await?;
         Ok(())
     }
+}
+
+/// A key that is to be taken for a document.
+pub(super) struct Take {
+    key: String,
+    document: String,
+    now: String,
+    /// Whatever was begun before this is forgotten.
+    oldest: String,
+    clean: bool,
+}
+
+impl Take {
+    pub(super) async fn carry_out(&self, connection: &mut AnyConnection) -> Result<Taken, AuditError> {
+        let Take { key, document, now, oldest, clean } = self;
+        if *clean {
+            let forget = sqlx::query("DELETE FROM result WHERE begun_at < $1").bind(oldest);
+            forget.execute(&mut *connection).await?;
+        }
+        let known =
+            sqlx::query("SELECT document_sha256, answer, begun_at FROM result WHERE idempotency_key = $1");
+        let row = match known.bind(key).fetch_optional(&mut *connection).await? {
+            Some(row) if row.try_get::<String, _>(2)? < *oldest => {
+                let forget = sqlx::query("DELETE FROM result WHERE idempotency_key = $1").bind(key);
+                forget.execute(&mut *connection).await?;
+                None
+            }
+            row => row,
+        };
+        Ok(match row {
+            None => {
+                let take =
+                    "INSERT INTO result (idempotency_key, document_sha256, begun_at) VALUES ($1, $2, $3)";
+                let take = sqlx::query(take).bind(key).bind(document).bind(now);
+                take.execute(&mut *connection).await?;
+                Taken::New
+            }
+            Some(row) if row.try_get::<String, _>(0)? != *document => Taken::OtherDocument,
+            Some(row) => match row.try_get::<Option<String>, _>(1)? {
+                None => Taken::Interrupted,
+                Some(answer) => {
+                    Taken::Answered(BASE64_STANDARD.decode(answer).map_err(|_| AuditError::Answer)?)
+                }
+            },
+        })
+    }
+}
+
+/// Keeps the answer of a key that has none yet.
+pub(super) async fn keep(
+    connection: &mut AnyConnection,
+    key: &str,
+    answer: Vec<u8>,
+) -> Result<(), AuditError> {
+    let kept = sqlx::query("UPDATE result SET answer = $1 WHERE idempotency_key = $2 AND answer IS NULL")
+        .bind(BASE64_STANDARD.encode(answer))
+        .bind(key)
+        .execute(connection)
+        .await?;
+    if kept.rows_affected() == 1 { Ok(()) } else { Err(AuditError::Answer) }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ impl AuditTrail {
     /// # Errors
     /// The database.
     pub async fn take_user_id(&self, hash: &str) -> Result<bool, AuditError> {
-        let mut transaction = self.database.pool.begin().await?;
-        if self.database.is_shared() {
+        let mut transaction = self.chain.database.pool.begin().await?;
+        if self.chain.database.is_shared() {
             let lock =
                 sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(lock_number("comfort_user"));
             lock.execute(&mut *transaction).await?;
@@ -48,7 +48,7 @@ impl AuditTrail {
     /// The database; the id then counts as used.
     pub async fn release_user_id(&self, hash: &str) -> Result<(), AuditError> {
         let statement = "DELETE FROM comfort_user WHERE user_sha256 = $1";
-        sqlx::query(statement).bind(hash).execute(&self.database.pool).await?;
+        sqlx::query(statement).bind(hash).execute(&self.chain.database.pool).await?;
         Ok(())
     }
 }
@@ -64,7 +64,7 @@ mod tests {
         let key = path.with_extension("key");
         let trail = AuditTrail::open(&path.clone().into(), &key).await.unwrap();
         // A thousand times waiting for the disk would show nothing.
-        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.database.pool).await.unwrap();
+        sqlx::query("PRAGMA synchronous = OFF").execute(&trail.chain.database.pool).await.unwrap();
         assert!(trail.take_user_id("ada").await.unwrap());
         assert!(!trail.take_user_id("ada").await.unwrap());
         for number in 0..ACTIVATIONS - 1 {

@@ -29,6 +29,13 @@ pub struct Listen {
 pub struct Module {
     /// Path of the shared library.
     pub module: PathBuf,
+    /// Sessions that may sign at once on one token without a PIN of their own: 1 for cards.
+    #[serde(default = "one_session")]
+    pub sessions: u32,
+}
+
+fn one_session() -> u32 {
+    1
 }
 
 /// Narrows the choice of a key; without any of it the certificates decide.

@@ -152,7 +152,7 @@ pub(super) async fn prove(
     text: Vec<u8>,
 ) -> Result<(Done, Steps), Refusal> {
     let mut steps = Steps::start();
-    let mut turn = caller.turn(&state.metrics, &chosen).await?;
+    let mut turn = caller.turn(&state.metrics, &chosen, chosen.queue.alone()).await?;
     steps.done("wait for the card");
     let (shared, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
     let proved = blocking(move || {

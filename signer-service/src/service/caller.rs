@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use tonic::{Extensions, Request, metadata::MetadataMap, transport::server::TcpConnectInfo};
 
 use super::{Chosen, Refusal, State};
@@ -13,7 +13,7 @@ use crate::{
     access::{Access, Client},
     metrics::Metrics,
     tls::incoming::Peer,
-    token::{Login, Queue, TokenView},
+    token::TokenView,
     traces::{Trace, export::Span},
 };
 
@@ -179,19 +179,20 @@ impl Caller {
     }
 
     /// Its turn at a card. A caller who hangs up leaves the queue.
-    pub(super) async fn turn(
+    pub(super) async fn turn<T>(
         &self,
         metrics: &Metrics,
         chosen: &Chosen,
-    ) -> Result<OwnedMutexGuard<Login>, Refusal> {
+        turn: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
         let _waiting = metrics.waits(&chosen.token.slot_name);
-        self.next(&chosen.queue).await
+        self.next(turn).await
     }
 
-    async fn next(&self, queue: &Queue) -> Result<OwnedMutexGuard<Login>, Refusal> {
+    async fn next<T>(&self, turn: impl Future<Output = T>) -> Result<T, Refusal> {
         let mut presence = self.presence.clone();
         let turn = tokio::select! {
-            turn = Arc::clone(queue).lock_owned() => turn,
+            turn = turn => turn,
             _ = presence.changed() => return Err(Refusal::CallerGone),
         };
         self.still_waits()?;
@@ -233,11 +234,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_hangs_up_leaves_the_queue() {
-        let queue = Queue::default();
-        let busy = Arc::clone(&queue).lock_owned().await;
+        let card = Arc::new(tokio::sync::Mutex::new(()));
+        let busy = Arc::clone(&card).lock_owned().await;
         let presence = Presence::new();
         let caller = presence.caller("r-1".into(), &Request::new(()), &Access::default());
-        let waiting = tokio::spawn(async move { caller.next(&queue).await.err() });
+        let waiting = tokio::spawn(async move { caller.next(card.lock_owned()).await.err() });
         tokio::task::yield_now().await;
         drop(presence);
         assert!(matches!(waiting.await.unwrap(), Some(Refusal::CallerGone)));

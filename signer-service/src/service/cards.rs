@@ -18,15 +18,14 @@ pub(super) async fn call(
     _request: v1::ListCardsRequest,
 ) -> Result<v1::ListCardsResponse, Refusal> {
     blocking(move || {
-        let mut tokens = match state.module.tokens() {
+        let tokens = match state.module.tokens() {
             Ok(tokens) => tokens,
             // Nothing to list is an answer here.
             Err(
                 TokenError::NoReader | TokenError::NoCard | TokenError::ForeignCard | TokenError::Removed,
-            ) => Vec::new(),
+            ) => Arc::default(),
             Err(error) => return Err(error.into()),
         };
-        tokens.retain(|token| caller.origin.sees(token));
         let readers = match state.readers.list() {
             Ok(readers) => readers,
             Err(InsuranceError::NoReader) => Vec::new(),
@@ -40,7 +39,8 @@ pub(super) async fn call(
                 name: reader.name,
             })
             .collect();
-        let tokens = tokens.iter().map(|view| token(view, &state.config)).collect();
+        let visible = tokens.iter().filter(|token| caller.origin.sees(token));
+        let tokens = visible.map(|view| token(view, &state.config)).collect();
         Ok(v1::ListCardsResponse { tokens, insurance_readers })
     })
     .await?

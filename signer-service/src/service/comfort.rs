@@ -106,9 +106,6 @@ pub(super) async fn admit(
     }
     caller.may_use_comfort()?;
     let name = name(caller, chosen, user_id(user_id_text)?);
-    // A card that was pulled and put back since the last look.
-    let look = Arc::clone(state);
-    blocking(move || look.module.tidy()).await?;
     Ok(Some(state.comfort.find(&name, OffsetDateTime::now_utc())?))
 }
 
@@ -182,7 +179,8 @@ async fn open(
     }
     let certificate = chosen.certificate.certificate.clone();
     let (unlock, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
-    let unlocked = match caller.turn(&state.metrics, &chosen).await {
+    let queue = chosen.queue.clone();
+    let unlocked = match caller.turn(&state.metrics, &chosen, queue.alone()).await {
         Err(refusal) => Err(refusal),
         Ok(mut turn) => blocking(move || {
             unlock.pins.admit(&chosen.token, &client, Instant::now())?;

@@ -10,22 +10,29 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Caller, Chosen, Origin, Refusal, State, blocking, card_use, check, convert,
+    Caller, Chosen, Origin, Proof, Refusal, State, blocking, card_use, check, convert,
     evidence::{Evidence, evidence},
     once,
 };
 use crate::{
     audit::{Claim, Entry, results::Taken},
+    certificate::Certificate,
     comfort::Session,
     prescription::{self, Finding, Prescription},
     signature::{self, Signed},
     times::Steps,
-    token::{Lease, Login, PinEntry, Purpose, UnlockedKey},
+    token::{Lease, PinEntry, Purpose, Turn, UnlockedKey},
 };
+
+/// Documents up to this size, in bytes, are read where they are: that takes less time than handing them to another thread
+/// is worth. Prescriptions have about 10 kB.
+const SHORT: usize = 32 * 1024;
 
 /// A document that is to be signed, and what is known of it so far.
 pub(super) struct Document {
     content: Arc<Vec<u8>>,
+    /// Once it was read.
+    prescription: Option<Arc<Prescription>>,
     hash: [u8; 32],
     check: InsuranceCheck,
     entry: Entry,
@@ -40,7 +47,24 @@ pub(super) struct Ready {
     chosen: Chosen,
     evidence: Evidence,
     /// Once the card has signed.
-    cms: Option<Vec<u8>>,
+    made: Option<Made>,
+}
+
+/// What the card made.
+enum Made {
+    /// Nobody looked at it yet.
+    Cms(Vec<u8>),
+    /// It verifies.
+    Verified(Signed),
+}
+
+/// When a signature is verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verify {
+    /// By the thread that had the card, as soon as the card is free again.
+    AtOnce,
+    /// Later, while the card signs the next document.
+    Later,
 }
 
 /// What lets the card sign.
@@ -76,8 +100,16 @@ impl Document {
                 return Err(refusal);
             }
         };
-        let (steps, claim, findings) = (Steps::start(), None, Vec::new());
-        Ok(Document { content: Arc::new(content), hash, check, entry, steps, claim, findings })
+        Ok(Document {
+            content: Arc::new(content),
+            prescription: None,
+            hash,
+            check,
+            entry,
+            steps: Steps::start(),
+            claim: None,
+            findings: Vec::new(),
+        })
     }
 
     /// Takes a claimed key for this document; answers what it was given before.
@@ -106,12 +138,13 @@ impl Document {
 
     /// Everything that can be known without the card: rules, insurance card.
     pub(super) async fn examine(&mut self, state: &Arc<State>, origin: &Origin) -> Result<(), Refusal> {
-        let (findings, insured) = rules(Arc::clone(&self.content)).await?;
-        self.entry.patient = insured.map(|insured| state.pseudonyms.name(&insured));
+        let (prescription, findings) = rules(Arc::clone(&self.content)).await?;
+        self.entry.patient = prescription.insured_id().map(|insured| state.pseudonyms.name(insured));
         check::enforce(&findings, &state.config.rules)?;
         self.findings = check::judge(&findings, &state.config.rules);
         self.steps.done("rules");
-        let compared = compare(state, origin, &self.check, Arc::clone(&self.content)).await?;
+        let compared = compare(state, origin, &self.check, Arc::clone(&prescription)).await?;
+        self.prescription = Some(prescription);
         self.findings.extend(check::judge(&compared, &state.config.rules));
         self.remark(match &self.check {
             InsuranceCheck::InsuranceCard(_) => "insurance card: compared".to_owned(),
@@ -131,7 +164,9 @@ impl Document {
         let certificate = &chosen.certificate.certificate;
         self.entry.name_certificate(certificate);
         self.steps.done("find key");
-        let findings = profession(Arc::clone(&self.content), cades::professions(&certificate.der)).await?;
+        let prescription = self.prescription.take().ok_or(Refusal::Internal("the rules come first"))?;
+        let findings = prescription.check_profession(&cades::professions(&certificate.der));
+        let findings = Vec::from_iter(findings);
         check::enforce(&findings, &state.config.rules)?;
         self.findings.extend(check::judge(&findings, &state.config.rules));
         let evidence = evidence(state, &certificate.der).await?;
@@ -141,7 +176,7 @@ impl Document {
 
     /// Puts document, certificate and evidence together.
     pub(super) fn ready(self, chosen: Chosen, evidence: Evidence) -> Ready {
-        Ready { document: self, chosen, evidence, cms: None }
+        Ready { document: self, chosen, evidence, made: None }
     }
 
     /// Adds to what the record of this document says.
@@ -177,8 +212,17 @@ impl Ready {
         state: &Arc<State>,
         caller: &Caller,
         authority: Authority,
+        verify: Verify,
     ) -> Result<Option<Lease>, Refusal> {
-        let turn = caller.turn(&state.metrics, &self.chosen).await?;
+        let (metrics, queue) = (&state.metrics, &self.chosen.queue);
+        let turn = match authority {
+            Authority::Pin(_) | Authority::PinKept(_) => {
+                Turn::Alone(caller.turn(metrics, &self.chosen, queue.alone()).await?)
+            }
+            Authority::Lease(_) | Authority::Comfort(_) => {
+                caller.turn(metrics, &self.chosen, queue.leased()).await?
+            }
+        };
         self.document.steps.done("wait for the card");
         let (content, chosen) = (Arc::clone(&self.document.content), self.chosen.clone());
         let (shared, client) = (Arc::clone(state), caller.client.clone());
@@ -198,23 +242,32 @@ impl Ready {
             let cms = signature::sign(&mut key, certificate, &content, ocsp_response.as_deref(), now)?;
             steps.done("card signature");
             drop(key);
+            drop(turn);
             steps.done("lock the card");
-            Ok::<_, Refusal>((cms, lease, steps))
+            let made = match verify {
+                Verify::AtOnce => verified(&shared, cms, certificate, &content).map(Made::Verified),
+                Verify::Later => Ok(Made::Cms(cms)),
+            };
+            if verify == Verify::AtOnce {
+                steps.done("verification");
+            }
+            Ok::<_, Refusal>((made, lease, steps))
         });
         let used = used.await?;
         card_use::note(state, caller, &self.chosen, ("signature", with_pin), &used);
-        let (cms, lease, steps) = used?;
+        let (made, lease, steps) = used?;
+        let made = made?;
         self.document.steps.extend(steps);
-        self.cms = Some(cms);
+        self.made = Some(made);
         Ok(lease)
     }
 
-    /// Verifies the signature by the path that verifies those of others, and records it - or why it is none.
+    /// Verifies the signature, if that was not done at once, and records it - or why it is none.
     pub(super) async fn finish(
         mut self,
         state: &Arc<State>,
     ) -> Result<v1::SignPrescriptionResponse, Refusal> {
-        match self.verified(state).await {
+        match self.finished(state).await {
             Ok(answer) => Ok(answer),
             Err(refusal) => {
                 self.document.refused(state, &refusal).await;
@@ -223,11 +276,18 @@ impl Ready {
         }
     }
 
-    async fn verified(&mut self, state: &Arc<State>) -> Result<v1::SignPrescriptionResponse, Refusal> {
-        let cms = self.cms.take().ok_or(Refusal::Internal("the card did not sign"))?;
+    async fn finished(&mut self, state: &Arc<State>) -> Result<v1::SignPrescriptionResponse, Refusal> {
         let document = &mut self.document;
-        let signed = self_check(state, &self.chosen, cms, Arc::clone(&document.content)).await?;
-        document.steps.done("verification");
+        let signed = match self.made.take().ok_or(Refusal::Internal("the card did not sign"))? {
+            Made::Verified(signed) => signed,
+            Made::Cms(cms) => {
+                let (state, content) = (Arc::clone(state), Arc::clone(&document.content));
+                let certificate = self.chosen.certificate.certificate.clone();
+                let signed = blocking(move || verified(&state, cms, &certificate, &content)).await??;
+                document.steps.done("verification");
+                signed
+            }
+        };
         let (status, finding) = self.evidence.shown();
         document.findings.extend(finding);
         if signed.chain != cades::Chain::Ok {
@@ -246,8 +306,11 @@ impl Ready {
             replayed: false,
             comfort_session: None,
         };
-        answer.audit_sequence = record(state, document, &answer).await?;
-        document.steps.done("record");
+        if state.proof == Proof::Kept {
+            answer.audit_sequence = record(state, document, &answer).await?;
+            document.steps.done("record");
+            answer.times = convert::steps(&document.steps);
+        }
         state.metrics.steps(document.steps.list());
         Ok(answer)
     }
@@ -256,18 +319,21 @@ impl Ready {
 /// The key on the card, unlocked.
 fn key<'a>(
     state: &'a State,
-    login: &'a mut Login,
+    turn: &'a mut Turn,
     chosen: &'a Chosen,
     authority: &'a Authority,
 ) -> Result<UnlockedKey<'a>, Refusal> {
     let key_label = state.config.signing.key_label.as_deref();
     let (module, choice, purpose) = (&state.module, chosen.choice(), Purpose::Signature);
-    Ok(match authority {
-        Authority::Pin(pin) | Authority::PinKept(pin) => {
+    Ok(match (authority, turn) {
+        (Authority::Pin(pin) | Authority::PinKept(pin), Turn::Alone(login)) => {
             module.unlock(login, &choice, key_label, pin, purpose)?
         }
-        Authority::Lease(lease) => module.resume(login, lease, &choice, key_label, purpose)?,
-        Authority::Comfort(session) => module.resume(login, session.spend()?, &choice, key_label, purpose)?,
+        (Authority::Lease(lease), turn) => module.resume(turn, lease, &choice, key_label, purpose)?,
+        (Authority::Comfort(session), turn) => {
+            module.resume(turn, session.spend()?, &choice, key_label, purpose)?
+        }
+        (_, Turn::Beside(..)) => return Err(Refusal::Internal("a PIN needs the card alone")),
     })
 }
 
@@ -287,25 +353,25 @@ async fn record(
     let recorded = match document.claim.take().zip(kept) {
         None => state.audit.record(&document.entry, now).await,
         Some((claim, kept)) => {
-            let numbered = |sequence| once::numbered(kept, sequence);
+            let numbered = move |sequence| once::numbered(kept.clone(), sequence);
             state.audit.record_answer(&document.entry, now, claim, numbered).await
         }
     };
     recorded.map_err(Refusal::Audit)
 }
 
-async fn self_check(
-    state: &Arc<State>,
-    chosen: &Chosen,
+/// The signature, verified by the path that verifies those of others.
+fn verified(
+    state: &State,
     cms: Vec<u8>,
-    content: Arc<Vec<u8>>,
+    certificate: &Certificate,
+    content: &[u8],
 ) -> Result<Signed, Refusal> {
-    let (state, certificate) = (Arc::clone(state), chosen.certificate.certificate.clone());
-    blocking(move || {
-        let now = OffsetDateTime::now_utc();
-        Ok(signature::self_check(cms, &certificate, &content, &state.anchors, now)?)
+    let now = OffsetDateTime::now_utc();
+    Ok(match state.proof {
+        Proof::Kept => signature::self_check(cms, certificate, content, &state.anchors, now)?,
+        Proof::LeftOut => Signed::unproven(cms, certificate)?,
     })
-    .await?
 }
 
 fn read_check(got: usize, check: Option<InsuranceCheck>, limit: usize) -> Result<InsuranceCheck, Refusal> {
@@ -339,35 +405,27 @@ fn check_reason(reason: &str) -> Result<(), Refusal> {
     Err(Refusal::BadRequest { field: "no_card.reason", problem })
 }
 
-/// The findings, and the patient's insurance number.
-async fn rules(content: Arc<Vec<u8>>) -> Result<(Vec<Finding>, Option<String>), Refusal> {
-    blocking(move || {
-        let findings = check::findings(&content, None)?;
-        let insured = Prescription::parse(&content)?.insured_id().map(str::to_owned);
-        Ok((findings, insured))
-    })
-    .await?
-}
-
-async fn profession(content: Arc<Vec<u8>>, professions: Vec<String>) -> Result<Vec<Finding>, Refusal> {
-    blocking(move || {
-        let finding = Prescription::parse(&content)?.check_profession(&professions);
-        Ok(finding.into_iter().collect())
-    })
-    .await?
+/// The document as it was read, and what the rules say of it.
+async fn rules(content: Arc<Vec<u8>>) -> Result<(Arc<Prescription>, Vec<Finding>), Refusal> {
+    let is_short = content.len() <= SHORT;
+    let read = move || {
+        let prescription = Prescription::parse(&content)?;
+        let findings = prescription.check(OffsetDateTime::now_utc())?;
+        Ok((Arc::new(prescription), findings))
+    };
+    if is_short { read() } else { blocking(read).await? }
 }
 
 async fn compare(
     state: &Arc<State>,
     origin: &Origin,
     check: &InsuranceCheck,
-    content: Arc<Vec<u8>>,
+    prescription: Arc<Prescription>,
 ) -> Result<Vec<Finding>, Refusal> {
     let InsuranceCheck::InsuranceCard(card) = check else { return Ok(Vec::new()) };
     let (state, origin, reader) = (Arc::clone(state), origin.clone(), card.reader.clone());
     blocking(move || {
         let (_, record) = state.readers.read(&reader, |name| origin.sees_reader(name))?;
-        let prescription = Prescription::parse(&content)?;
         Ok(prescription::compare(&prescription, &record.personal, &record.coverage)?)
     })
     .await?

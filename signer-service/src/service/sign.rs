@@ -6,7 +6,7 @@ use proto::v1;
 
 use super::{
     Caller, Refusal, State, clinician, comfort,
-    document::{Authority, Document},
+    document::{Authority, Document, Verify},
     find_key, once, secret, selector,
 };
 use crate::{audit::Entry, token::Purpose};
@@ -60,7 +60,7 @@ async fn sign(
     let authority = comfort.clone().map_or(Authority::Pin(pin), Authority::Comfort);
     let card = chosen.token.card();
     let mut ready = document.ready(chosen, evidence);
-    if let Err(refusal) = ready.sign(state, &caller, authority).await {
+    if let Err(refusal) = ready.sign(state, &caller, authority, Verify::AtOnce).await {
         ready.into_document().refused(state, &refusal).await;
         return Err(refusal);
     }

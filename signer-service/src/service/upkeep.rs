@@ -44,7 +44,7 @@ impl Signer {
     pub async fn renew_evidence(&self) {
         let state = Arc::clone(&self.state);
         let Ok(Ok(tokens)) = blocking(move || state.module.tokens()).await else { return };
-        for token in &tokens {
+        for token in tokens.iter() {
             let signs = |found: &&CertificateObject| {
                 found.certificate.usage.is_some_and(|usage| usage.document_signature)
             };

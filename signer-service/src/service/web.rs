@@ -100,16 +100,16 @@ impl Signer {
                 Ok(tokens) => tokens,
                 Err(
                     TokenError::NoReader | TokenError::NoCard | TokenError::ForeignCard | TokenError::Removed,
-                ) => Vec::new(),
+                ) => Arc::default(),
                 Err(error) => return Err(error.into()),
             };
             let configured = &state.config.authentication;
             let label = configured.token_label.as_ref();
-            let serves = |token: &TokenView| {
+            let serves = |token: &&TokenView| {
                 label.is_none_or(|label| *label == token.label)
                     && best(token, configured, Purpose::Authentication).is_some()
             };
-            Ok(tokens.into_iter().filter(serves).collect())
+            Ok(tokens.iter().filter(serves).cloned().collect())
         })
         .await?
     }

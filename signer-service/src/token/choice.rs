@@ -89,13 +89,13 @@ impl Selector {
 /// # Errors
 /// Nothing fits, or tokens of several cards do.
 pub fn choose<'a>(
-    tokens: &'a [TokenView],
+    tokens: impl IntoIterator<Item = &'a TokenView>,
     selector: &Selector,
     configured: &KeyChoice,
     purpose: Purpose,
 ) -> Result<Choice<'a>, TokenError> {
     let fitting: Vec<&TokenView> = tokens
-        .iter()
+        .into_iter()
         .filter(|token| configured.token_label.as_ref().is_none_or(|label| *label == token.label))
         .filter(|token| selector.fits(token))
         .collect();

@@ -22,6 +22,7 @@ use secrecy::ExposeSecret;
 use super::{
     CertificateObject, Choice, Lease, Login, Module, Purpose, TokenError, TokenView, Tries,
     listing::pin_state,
+    login::{Hold, Opened},
 };
 
 /// A PIN that was entered for one operation, or is to be entered at the reader.
@@ -37,7 +38,9 @@ pub struct PinEntry {
 pub struct UnlockedKey<'a> {
     module: &'a Module,
     token: &'a TokenView,
-    login: &'a mut Login,
+    hold: Hold<'a>,
+    /// The session; none once it was lost.
+    opened: Option<Opened>,
     key: ObjectHandle,
     pin: Option<&'a AuthPin>,
     always_authenticate: bool,
@@ -75,35 +78,29 @@ impl Module {
             return Err(error);
         }
         login.renewed(session, token.login_required);
-        match self.key_on(login, choice, key_label, purpose, true) {
+        let mut opened = login.carrier().take().ok_or(TokenError::NotLoggedIn)?;
+        let found = look_up(&mut opened, choice, key_label, purpose);
+        let mut hold = Hold::Alone(login);
+        match found {
             Ok((key, always_authenticate)) => {
-                Ok(UnlockedKey { module: self, token, login, key, pin, always_authenticate, resumed: false })
+                let opened = Some(opened);
+                Ok(UnlockedKey {
+                    module: self,
+                    token,
+                    hold,
+                    opened,
+                    key,
+                    pin,
+                    always_authenticate,
+                    resumed: false,
+                })
             }
             Err(error) => {
-                if !login.is_leased() {
-                    login.end();
-                }
+                hold.give_back(opened);
+                hold.end_if_unleased();
                 Err(error)
             }
         }
-    }
-
-    /// The private key on the login as it is, and whether it wants a login per signature. `checked`: the certificate was
-    /// looked for just before.
-    pub(super) fn key_on(
-        &self,
-        login: &Login,
-        choice: &Choice<'_>,
-        key_label: Option<&str>,
-        purpose: Purpose,
-        checked: bool,
-    ) -> Result<(ObjectHandle, bool), TokenError> {
-        let session = login.session.as_ref().ok_or(TokenError::NotLoggedIn)?;
-        if !checked && !still_there(session, choice.certificate)? {
-            return Err(TokenError::Removed);
-        }
-        let key = private_key(session, choice.certificate, key_label, purpose)?;
-        Ok((key, always_authenticate(session, key)))
     }
 
     fn log_in(
@@ -143,16 +140,25 @@ impl<'a> UnlockedKey<'a> {
     pub(super) fn resumed(
         module: &'a Module,
         token: &'a TokenView,
-        login: &'a mut Login,
-        key: ObjectHandle,
-        always_authenticate: bool,
+        hold: Hold<'a>,
+        opened: Opened,
+        (key, always_authenticate): (ObjectHandle, bool),
     ) -> UnlockedKey<'a> {
-        UnlockedKey { module, token, login, key, pin: None, always_authenticate, resumed: true }
+        UnlockedKey {
+            module,
+            token,
+            hold,
+            opened: Some(opened),
+            key,
+            pin: None,
+            always_authenticate,
+            resumed: true,
+        }
     }
 
     /// Keeps the login when this key is dropped.
     pub fn lease(&self) -> Lease {
-        self.login.lease()
+        self.hold.login().lease()
     }
 
     /// Signs a digest. ECDSA: r and s, each in the curve's width; RSA: the number as it is.
@@ -160,16 +166,23 @@ impl<'a> UnlockedKey<'a> {
     /// # Errors
     /// The card refuses or fails; nothing is repeated that was counted.
     pub fn sign(&mut self, algorithm: cades::Algorithm, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
-        self.login.count();
+        self.hold.login().count();
         let signed = self.sign_once(&mechanism(algorithm), digest);
         if matches!(signed, Err(TokenError::NotLoggedIn | TokenError::Removed)) {
-            self.login.lose();
+            self.give_back();
+            self.hold.lose();
         }
         signed
     }
 
+    fn give_back(&mut self) {
+        if let Some(opened) = self.opened.take() {
+            self.hold.give_back(opened);
+        }
+    }
+
     fn sign_once(&self, mechanism: &Mechanism<'_>, digest: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let session = self.login.session.as_ref().ok_or(TokenError::NotLoggedIn)?;
+        let session = &self.opened.as_ref().ok_or(TokenError::NotLoggedIn)?.session;
         if self.always_authenticate && !self.token.login_required {
             return self.sign_with_context_login(session, mechanism, digest);
         }
@@ -208,9 +221,8 @@ impl<'a> UnlockedKey<'a> {
 
 impl Drop for UnlockedKey<'_> {
     fn drop(&mut self) {
-        if !self.login.is_leased() {
-            self.login.end();
-        }
+        self.give_back();
+        self.hold.end_if_unleased();
     }
 }
 
@@ -228,10 +240,23 @@ fn check_pin(token: &TokenView, pin: Option<&AuthPin>) -> Result<(), TokenError>
 }
 
 /// Cards share their object ids: after a swap the same id may belong to another person's key.
-fn still_there(session: &Session, chosen: &CertificateObject) -> Result<bool, TokenError> {
+pub(super) fn still_there(session: &Session, chosen: &CertificateObject) -> Result<bool, TokenError> {
     let template =
         [Attribute::Class(ObjectClass::CERTIFICATE), Attribute::Value(chosen.certificate.der.clone())];
     Ok(!session.find_objects(&template)?.is_empty())
+}
+
+/// Looks for the private key on a session under a login, and whether it wants a login per signature.
+pub(super) fn look_up(
+    opened: &mut Opened,
+    choice: &Choice<'_>,
+    key_label: Option<&str>,
+    purpose: Purpose,
+) -> Result<(ObjectHandle, bool), TokenError> {
+    let key = private_key(&opened.session, choice.certificate, key_label, purpose)?;
+    let found = (key, always_authenticate(&opened.session, key));
+    opened.remember(choice, key_label, found);
+    Ok(found)
 }
 
 fn private_key(

@@ -1,5 +1,10 @@
 //! What is plugged in: tokens, the state of their PINs, their certificates. No PIN is needed for any of it.
 
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
 use cryptoki::{
     error::{Error, RvError},
     object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
@@ -16,6 +21,8 @@ use crate::certificate::Certificate;
 pub struct TokenView {
     /// Where it is plugged in.
     pub(super) slot: Slot,
+    /// Which insertion of a card there.
+    pub(super) insertion: u64,
     /// The module's name for that place.
     pub slot_name: String,
     /// Label of the token.
@@ -64,6 +71,7 @@ impl TokenView {
     pub(crate) fn for_tests(label: &str, serial: &str) -> TokenView {
         TokenView {
             slot: Slot::try_from(0u64).unwrap(),
+            insertion: 1,
             slot_name: "reader".into(),
             label: label.into(),
             serial: serial.into(),
@@ -77,13 +85,44 @@ impl TokenView {
     }
 }
 
+/// How long a listing serves for choosing a card that is named by its number.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// What was listed last.
+pub(super) struct Recent {
+    at: Instant,
+    tokens: Arc<Vec<TokenView>>,
+}
+
 impl Module {
+    /// The tokens as they were listed a moment ago, if that is as good as listing them again for a caller who `names`
+    /// the card: with a hundred cards, listing costs more than everything else that a signature needs. Whether the card
+    /// that is chosen still is in its place is for [`Module::is_same_card`].
+    pub fn recent(&self, names_the_card: bool) -> Option<Arc<Vec<TokenView>>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = recent.as_ref().filter(|recent| recent.at.elapsed() < RECENT)?;
+        let tokens = Arc::clone(&recent.tokens);
+        (names_the_card || self.has_these(&tokens)).then_some(tokens)
+    }
+
+    /// Is the card of a listing in its place, without having left it since? Costs no card command.
+    pub fn is_same_card(&self, token: &TokenView) -> bool {
+        self.insertion(token).is_some_and(|insertion| insertion == token.insertion)
+    }
+
+    /// Are tokens in these places and in no others?
+    fn has_these(&self, tokens: &[TokenView]) -> bool {
+        let Ok(places) = self.context.get_slots_with_token() else { return false };
+        places.len() == tokens.len() && places.iter().zip(tokens).all(|(place, token)| *place == token.slot)
+    }
+
     /// All tokens with their certificates. Slots without a card are left out; so are cards that fail, unless there is
     /// nothing else to answer.
     ///
     /// # Errors
     /// No reader, or the fault of the only card.
-    pub fn tokens(&self) -> Result<Vec<TokenView>, TokenError> {
+    pub fn tokens(&self) -> Result<Arc<Vec<TokenView>>, TokenError> {
+        let begun = Instant::now();
         let mut views = Vec::new();
         let (mut readers, mut fault) = (0, None);
         for slot in self.context.get_all_slots()? {
@@ -103,8 +142,15 @@ impl Module {
         match fault {
             Some(fault) if views.is_empty() => Err(fault),
             None if readers == 0 => Err(TokenError::NoReader),
-            _ => Ok(views),
+            _ => Ok(self.list(begun, views)),
         }
+    }
+
+    fn list(&self, at: Instant, views: Vec<TokenView>) -> Arc<Vec<TokenView>> {
+        let tokens = Arc::new(views);
+        let recent = Recent { at, tokens: Arc::clone(&tokens) };
+        *self.recent.lock().unwrap_or_else(PoisonError::into_inner) = Some(recent);
+        tokens
     }
 
     fn view(&self, slot: Slot, slot_name: &str) -> Result<Option<TokenView>, TokenError> {
@@ -115,9 +161,10 @@ impl Module {
         if !info.token_initialized() {
             return Ok(None);
         }
-        let session = self.session(slot)?;
+        let (session, insertion) = self.session_and_insertion(slot)?;
         Ok(Some(TokenView {
             slot,
+            insertion,
             slot_name: slot_name.to_owned(),
             label: info.label().to_owned(),
             serial: info.serial_number().to_owned(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proto::v1::{self, batch_answer::Step as Answer, batch_document, batch_item::Outcome};
 use tokio::sync::mpsc;
+use tracing::{Instrument, Span};
 
 use super::{
     Batch, Out, send,
@@ -13,7 +14,7 @@ use crate::{
     audit::Entry,
     service::{
         Refusal, State, comfort,
-        document::{Authority, Document, Ready},
+        document::{Authority, Document, Ready, Verify},
         secret,
     },
     token::{Lease, PinEntry, TokenError},
@@ -161,7 +162,7 @@ impl Card<'_> {
                 (None, None) => Authority::PinKept(self.pin(number).await?),
             };
             let on_lease = matches!(authority, Authority::Lease(_));
-            match ready.sign(self.state, &self.batch.caller, authority).await {
+            match ready.sign(self.state, &self.batch.caller, authority, Verify::Later).await {
                 Ok(lease) => {
                     self.lease = lease.or(self.lease.take());
                     return Ok(());
@@ -201,7 +202,8 @@ impl Card<'_> {
     }
 }
 
-/// Third stage: verification, record, answer.
+/// Third stage: verification, record, answer. Several documents at once, so that their records reach the disk together;
+/// the answers come in the order of the documents.
 async fn finish(
     state: Arc<State>,
     batch: Arc<Batch>,
@@ -209,13 +211,23 @@ async fn finish(
     out: Out,
     stop: Stop,
 ) -> v1::BatchEnd {
+    let (under_way, mut finished) = mpsc::channel(BETWEEN);
+    let work = Arc::clone(&state);
+    let starting = tokio::spawn(
+        async move {
+            while let Some(Item { number, what }) = signed.recv().await {
+                let state = Arc::clone(&work);
+                let finishing = tokio::spawn(outcome(state, what).instrument(Span::current()));
+                if under_way.send((number, finishing)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        .instrument(Span::current()),
+    );
     let mut end = v1::BatchEnd::default();
-    while let Some(Item { number, what }) = signed.recv().await {
-        let outcome = match what {
-            What::Ready(ready) => ready.finish(&state).await,
-            What::Replayed(answer) => Ok(*answer),
-            What::Refused(refusal) => Err(refusal),
-        };
+    while let Some((number, finishing)) = finished.recv().await {
+        let outcome = finishing.await.unwrap_or(Err(Refusal::Internal("a document was not finished")));
         let outcome = match outcome {
             Ok(mut answer) => {
                 let count = if answer.replayed { &mut end.replayed } else { &mut end.signed };
@@ -236,7 +248,16 @@ async fn finish(
         };
         send(&out, Answer::Item(v1::BatchItem { number, outcome: Some(outcome) })).await;
     }
+    let _ = starting.await;
     end
+}
+
+async fn outcome(state: Arc<State>, what: What) -> Result<v1::SignPrescriptionResponse, Refusal> {
+    match what {
+        What::Ready(ready) => ready.finish(&state).await,
+        What::Replayed(answer) => Ok(*answer),
+        What::Refused(refusal) => Err(refusal),
+    }
 }
 
 fn shown(refusal: &Refusal) -> v1::BatchRefusal {
