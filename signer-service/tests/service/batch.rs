@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use crate::support::{BOTH, Desk, PIN, fixture, json};
+use crate::support::{BOTH, Desk, PIN, fixture, json, prescriptions};
 
 /// A conversation with the service.
 struct Talk {
@@ -72,12 +72,6 @@ impl Talk {
 
 fn prescription() -> String {
     fs::read_to_string(fixture("prescription.xml")).unwrap()
-}
-
-/// Prescriptions that differ.
-fn prescriptions(count: usize) -> Vec<Vec<u8>> {
-    let text = prescription();
-    (0..count).map(|n| text.replace("Beispielkasse", &format!("Beispielkasse {n}")).into_bytes()).collect()
 }
 
 fn signed(item: &BatchItem) -> &v1::SignPrescriptionResponse {

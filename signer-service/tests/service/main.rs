@@ -7,6 +7,7 @@ mod clinician;
 mod comfort;
 mod emergency;
 mod grpc;
+mod killed;
 mod network;
 mod nodes;
 mod ocsp;

@@ -1,10 +1,10 @@
 //! Several services on one PostgreSQL: one signature per key, a chain per node, and no lie when something dies.
 
-use std::{fs, process::Output, thread, time::Duration};
+use std::{collections::HashMap, fs, process::Output, thread, time::Duration};
 
 use crate::{
     postgres::Postgres,
-    support::{BOTH, Desk, PIN, json},
+    support::{BOTH, Desk, PIN, json, prescriptions},
 };
 
 const ROUNDS: usize = 12;
@@ -26,21 +26,6 @@ fn sign_in_turn(desk: &Desk, key: &str) -> (Output, Option<Vec<u8>>) {
         }
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn audit(desk: &Desk, arguments: &[&str]) -> Output {
-    desk.client_command(&[&["audit"], arguments].concat()).current_dir(desk.path(".")).output().unwrap()
-}
-
-/// The chain of a node in order; answers the number of its records.
-fn verified(desk: &Desk) -> usize {
-    let export = audit(desk, &["export", "--config", "config.toml"]);
-    fs::write(desk.path("export"), &export.stdout).unwrap();
-    let said = audit(desk, &["verify", "export", "--key", "audit.pub"]);
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.status.success(), "{text} {}", String::from_utf8_lossy(&said.stderr));
-    let count = text.strip_prefix("in order: ").and_then(|rest| rest.split(' ').next());
-    count.and_then(|count| count.parse().ok()).expect("a count of records")
 }
 
 #[test]
@@ -72,7 +57,7 @@ fn nodes_that_race_for_a_key_sign_once_and_keep_a_chain_each() {
             assert_eq!(again, answers[fresh[0]].1);
         }
     }
-    let records = nodes.each_ref().map(verified);
+    let records = nodes.each_ref().map(Desk::verify_audit);
     assert!(records[0] >= signed_by[0] + ROUNDS && records[1] >= signed_by[1] + ROUNDS, "{records:?}");
 }
 
@@ -97,8 +82,8 @@ fn a_node_that_dies_at_work_loses_its_key_to_the_others() {
         mortal.kill_and_start();
         assert_eq!(sign(&mortal, &key).1, signature);
     }
-    verified(&mortal);
-    verified(&other);
+    mortal.verify_audit();
+    other.verify_audit();
 }
 
 #[test]
@@ -115,7 +100,51 @@ fn a_database_that_dies_refuses_and_comes_back() {
     postgres.begin();
     assert_eq!(json(&sign_in_turn(&desk, "meanwhile").0)["replayed"], false);
     assert_eq!(json(&sign_in_turn(&desk, "before").0)["replayed"], true);
-    assert_eq!(verified(&desk), 3);
+    assert_eq!(desk.verify_audit(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_restarted_stops_a_batch_that_is_then_taken_up_again() {
+    let mut postgres = Postgres::start();
+    let desk = node(&postgres);
+    fs::create_dir(desk.path("in")).unwrap();
+    for (number, content) in prescriptions(150).into_iter().enumerate() {
+        fs::write(desk.path(&format!("in/{number:03}.xml")), content).unwrap();
+    }
+    let batch = || {
+        let mut sign =
+            desk.client_command(&["sign-batch", "--json", "--batch-id", "ward", "--no-card", "none"]);
+        sign.arg(desk.path("in")).arg("--out").arg(desk.path("out")).args(["--pin-env", "TEST_PIN"]);
+        json(&sign.env("TEST_PIN", PIN).output().unwrap())
+    };
+    let signatures = || {
+        let files = fs::read_dir(desk.path("out")).unwrap().flatten();
+        files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect::<HashMap<_, _>>()
+    };
+    let stopped = thread::scope(|scope| {
+        let signing = scope.spawn(batch);
+        while fs::read_dir(desk.path("out")).map_or(0, Iterator::count) < 10 && !signing.is_finished() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        postgres.cut();
+        signing.join().unwrap()
+    });
+    assert_eq!(stopped["stopped"]["reason"], "AUDIT_FAILED", "{stopped}");
+    let before = signatures();
+    assert!((10..150).contains(&before.len()), "{} signatures", before.len());
+    postgres.begin();
+    let end = batch();
+    assert_eq!(
+        (&end["stopped"], &end["refused"], &end["left"]),
+        (&serde_json::Value::Null, &0.into(), &0.into()),
+        "{end}"
+    );
+    let after = signatures();
+    assert_eq!(after.len(), 150);
+    assert!(before.iter().all(|(name, cms)| after[name] == *cms), "something was signed twice");
+    let fresh = end["signed"].as_u64().unwrap();
+    assert!(fresh + end["replayed"].as_u64().unwrap() == 150 && fresh <= 150 - before.len() as u64, "{end}");
+    desk.verify_audit();
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Desk {
     /// A client command with the address of this desk's service.
     pub(crate) fn client_command(&self, arguments: &[&str]) -> Command {
         let mut client = Command::new(env!("CARGO_BIN_EXE_signer-service"));
-        client.args(arguments).env("HPC_SIGNER_ADDRESS", format!("unix:{}", self.path("s.sock").display()));
+        client.args(arguments).env("HPC_SIGNER_ADDRESS", self.address());
         client
     }
 
@@ -124,8 +124,7 @@ impl Desk {
 
     /// A gRPC client of this desk's service.
     pub(crate) async fn grpc(&self) -> SignerServiceClient<Channel> {
-        let address = format!("unix:{}", self.path("s.sock").display());
-        SignerServiceClient::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
+        SignerServiceClient::new(Endpoint::from_shared(self.address()).unwrap().connect().await.unwrap())
     }
 
     /// The records of the audit trail: operation, outcome, remark.
@@ -172,10 +171,36 @@ impl Desk {
 
     /// Kills the service as a power cut would, and starts it again.
     pub(crate) fn kill_and_start(&mut self) {
-        let mut service = self.service.take().unwrap();
-        service.kill().unwrap();
-        service.wait().unwrap();
+        self.stop();
         self.start();
+    }
+
+    /// Kills the service, if it runs.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            service.kill().unwrap();
+            service.wait().unwrap();
+        }
+    }
+
+    /// Where the service listens, for clients.
+    pub(crate) fn address(&self) -> String {
+        format!("unix:{}", self.path("s.sock").display())
+    }
+
+    /// Has an export of the audit trail verified; answers the number of its records.
+    pub(crate) fn verify_audit(&self) -> usize {
+        let audit = |arguments: &[&str]| {
+            let mut audit = self.client_command(&[&["audit"], arguments].concat());
+            audit.current_dir(self.folder.path()).output().unwrap()
+        };
+        let export = audit(&["export", "--config", "config.toml"]);
+        fs::write(self.path("export"), &export.stdout).unwrap();
+        let said = audit(&["verify", "export", "--key", "audit.pub"]);
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.status.success(), "{text} {}", String::from_utf8_lossy(&said.stderr));
+        let count = text.strip_prefix("in order: ").and_then(|rest| rest.split(' ').next());
+        count.and_then(|count| count.parse().ok()).expect("a count of records")
     }
 
     fn start(&mut self) {
@@ -248,6 +273,12 @@ impl Drop for Desk {
 /// A file of this crate.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Prescriptions that differ.
+pub(crate) fn prescriptions(count: usize) -> Vec<Vec<u8>> {
+    let text = fs::read_to_string(fixture("prescription.xml")).unwrap();
+    (0..count).map(|n| text.replace("Beispielkasse", &format!("Beispielkasse {n}")).into_bytes()).collect()
 }
 
 /// The reason of a refusal and its metadata.
