@@ -23,6 +23,32 @@ fn a_german_hba_signs_every_form_of_a_prescription_and_openssl_and_pyhanko_agree
 }
 
 #[test]
+fn the_python_example_signs_and_verifies_through_the_contract() {
+    let hpc = CardImage::of("hpc-p384");
+    let directory = tempfile::tempdir().unwrap();
+    let reader = socket_in(&directory, "hpc");
+    let simulator = Simulator::start(&[(&hpc, &reader)]);
+    let service = Service::start(Setup::on_readers(&[&reader], &hpc.anchors()));
+    let out = directory.path().join("out.p7s");
+    let example_program = root().join("examples/python/sign_and_verify.py");
+    let call = |pin: &str| {
+        let mut python = program(python(), [&example_program]);
+        python.arg(format!("unix:{}", service.socket().display())).arg(example("prescription.xml")).arg(&out);
+        run(python.env("HPC_PIN", pin))
+    };
+    let said = call(PIN_QES).expect_success();
+    assert!(said.stdout.contains("verdict: VERDICT_VALID"), "{}", said.text());
+    assert_eq!(verified_content(&out, &hpc.anchors()), fs::read(example("prescription.xml")).unwrap());
+    assert_eq!(simulator.signatures(), 1, "the retry with the same key made a second signature");
+    let refused = call("999999");
+    assert!(
+        !refused.success && refused.stderr.contains("refused: UNAUTHENTICATED: PIN_WRONG"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[test]
 fn the_insurance_card_in_the_reader_is_compared_before_signing() {
     let hpc = CardImage::of("hpc-p384");
     let egk = CardImage::of("egk-g21");
