@@ -52,7 +52,7 @@ fn nodes_that_race_for_a_key_sign_once_and_keep_a_chain_each() {
         signed_by[fresh[0]] += 1;
         // Whoever asks again gets the same signature from either node.
         for node in &nodes {
-            let (output, again) = sign(node, &key);
+            let (output, again) = sign_in_turn(node, &key);
             assert_eq!(json(&output)["replayed"], true);
             assert_eq!(again, answers[fresh[0]].1);
         }
