@@ -23,6 +23,7 @@
 //! | [`config`], [`trust`], [`key_file`], [`logging`] | what an operator sets |
 //! | [`setup`] | the commands that write configuration and certificates |
 //! | [`client`], [`cli`] | the client commands of the same program |
+//! | [`program`] | runs what the command line names |
 
 pub mod access;
 pub mod audit;
@@ -46,6 +47,7 @@ pub mod metrics;
 pub mod ocsp;
 pub mod pin_limits;
 pub mod prescription;
+pub mod program;
 pub mod server;
 pub mod service;
 pub mod setup;
