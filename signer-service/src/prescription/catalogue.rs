@@ -82,6 +82,16 @@ rules! {
     DoctorNumber "DOCTOR_NUMBER" Warning "the number of the physician or dentist (LANR, ZANR) has a wrong form or check digit";
     /// Payer and alternative payer.
     InstitutionNumber "INSTITUTION_NUMBER" Error "an institution number (IK) has a wrong form or check digit";
+    /// BSNR, KZVA number or Standortnummer: nine digits.
+    OrganizationNumber "ORGANIZATION_NUMBER" Error "the number of the practice or hospital (BSNR, KZVA, location) is not nine digits";
+    /// `meta.profile` of each resource of the bundle.
+    OneProfile "ONE_PROFILE" Error "a resource does not name exactly one profile";
+    /// Free text or a structure, and free text once only (constraint DosageStructuredOrFreeText).
+    DosageMixed "DOSAGE_MIXED" Error "a dosage is given as free text and as a structure, or as free text several times";
+    /// The flag is true if and only if there is a dosage, and generated text describes one that is there.
+    DosageFlag "DOSAGE_FLAG" Error "dosage flag, dosage and generated dosage text do not go together";
+    /// An order without a patient.
+    PracticeSupply "PRACTICE_SUPPLY" Warning "orders for the practice's own supply are not taken by the prescription service";
     /// Also of ingredients.
     PackNumber "PACK_NUMBER" Error "a drug pack number (PZN) has a wrong form or check digit";
     /// `urn:uuid:` and a UUID.

@@ -9,6 +9,15 @@ const EXTENSIONS: &str = "https://fhir.kbv.de/StructureDefinition/";
 const PRESCRIPTION_ID: &str = "https://gematik.de/fhir/erp/NamingSystem/GEM_ERP_NS_PrescriptionId";
 const IK: &str = "http://fhir.de/sid/arge-ik/iknr";
 const PZN: &str = "http://fhir.de/CodeSystem/ifa/pzn";
+/// Generated text of a dosage, FHIR 5 carried over.
+const RENDERED_DOSAGE: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-MedicationRequest.renderedDosageInstruction";
+/// Naming systems of practices and hospitals: BSNR, KZVA number, Standortnummer.
+const ORGANIZATION_NUMBERS: [&str; 3] = [
+    "https://fhir.kbv.de/NamingSystem/KBV_NS_Base_BSNR",
+    "http://fhir.de/sid/kzbv/kzvabrechnungsnummer",
+    "http://fhir.de/sid/dkgev/standortnummer",
+];
 /// Naming systems of physicians' and dentists' numbers.
 const DOCTOR_NUMBERS: [&str; 2] =
     ["https://fhir.kbv.de/NamingSystem/KBV_NS_Base_ANR", "http://fhir.de/sid/kzbv/zahnarztnummer"];
@@ -21,10 +30,12 @@ const IN_USE: [(&str, Date, Option<Date>); 2] =
 /// Checks a prescription of a patient; orders for the practice's own supply go another way and are not looked at.
 pub(super) fn check(prescription: &Prescription, at: time::OffsetDateTime) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if prescription.resources("SupplyRequest").next().is_some() {
+    if let Some(supply) = prescription.resources("SupplyRequest").next() {
+        findings.push(Finding::of(Rule::PracticeSupply, supply.place()));
         return findings;
     }
     counts(prescription, &mut findings);
+    profiles(prescription, &mut findings);
     versions(prescription, &mut findings);
     numbers(prescription, &mut findings);
     let Some(order) = prescription.resources("MedicationRequest").next() else { return findings };
@@ -40,6 +51,7 @@ pub(super) fn check(prescription: &Prescription, at: time::OffsetDateTime) -> Ve
         }
     }
     flow_type(prescription, &mut findings);
+    dosage(order, &mut findings);
     multiple(prescription, order, authored_on, &mut findings);
     findings
 }
@@ -72,6 +84,36 @@ fn counts(prescription: &Prescription, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Exactly one profile in every resource that names any: the prescription service validates against the one it finds.
+fn profiles(prescription: &Prescription, findings: &mut Vec<Finding>) {
+    for resource in prescription.all_resources() {
+        let several = resource.element.child("meta").is_some_and(|meta| meta.children("profile").count() > 1);
+        if several {
+            findings.push(Finding::of(Rule::OneProfile, format!("{}/meta/profile", resource.place())));
+        }
+    }
+}
+
+/// What the extensions and elements of an order say of the dosage (de.fhir.medication 1.0.7, KBV_PR_ERP_Prescription).
+fn dosage(order: Resource<'_>, findings: &mut Vec<Finding>) {
+    let dosages: Vec<&Element> = order.element.children("dosageInstruction").collect();
+    let free = dosages.iter().filter(|dosage| dosage.child("text").is_some()).count();
+    let structured = dosages
+        .iter()
+        .any(|dosage| ["timing", "doseAndRate"].iter().any(|part| dosage.child(part).is_some()));
+    let place = |part: &str| format!("{}/{part}", order.place());
+    if free > 1 || (free > 0 && structured) {
+        findings.push(Finding::of(Rule::DosageMixed, place("dosageInstruction")));
+    }
+    let flag = order.element.extension(&format!("{EXTENSIONS}KBV_EX_ERP_DosageFlag"));
+    let flag = flag.and_then(|flag| flag.value_of("valueBoolean"));
+    let contradicts = flag.is_some_and(|flag| (flag == "true") == dosages.is_empty());
+    let generated = order.element.extension(RENDERED_DOSAGE).is_some();
+    if contradicts || (generated && dosages.is_empty()) {
+        findings.push(Finding::of(Rule::DosageFlag, place("extension")));
+    }
+}
+
 /// `meta.versionId` in every resource or in none, by the version of the bundle profile.
 fn versions(prescription: &Prescription, findings: &mut Vec<Finding>) {
     let Some(version) = prescription.profile_version() else { return };
@@ -94,6 +136,11 @@ fn numbers(prescription: &Prescription, findings: &mut Vec<Finding>) {
         for (system, value) in resource.element.pairs("system", "value") {
             if DOCTOR_NUMBERS.contains(&system) {
                 judge(Rule::DoctorNumber, check_digit::doctor_number_is_valid(value));
+            } else if ORGANIZATION_NUMBERS.contains(&system) {
+                judge(
+                    Rule::OrganizationNumber,
+                    value.len() == 9 && value.bytes().all(|byte| byte.is_ascii_digit()),
+                );
             } else if system == IK {
                 judge(Rule::InstitutionNumber, check_digit::institution_number_is_valid(value));
             }
@@ -244,9 +291,9 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_prescription_breaks_no_rule_and_a_supply_order_is_not_looked_at() {
+    fn a_whole_prescription_breaks_no_rule_and_a_supply_order_is_not_looked_at_further() {
         assert_eq!(broken(&[]), []);
-        assert_eq!(broken_at(PRACTICE_SUPPLY, SIGNED), []);
+        assert_eq!(broken_at(PRACTICE_SUPPLY, SIGNED), [Rule::PracticeSupply]);
     }
 
     #[test]
@@ -316,6 +363,37 @@ mod tests {
         for (from, to, expected) in cases {
             assert_eq!(broken(&[(from, to)]), expected, "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn dosages_profiles_and_numbers_of_practices_are_checked() {
+        let with = |more: &str| broken(&[("<authoredOn", &format!("{more}<authoredOn"))]);
+        let flag = |value: &str| {
+            format!(
+                "<extension url=\"{EXTENSIONS}KBV_EX_ERP_DosageFlag\"><valueBoolean value=\"{value}\"/></extension>"
+            )
+        };
+        let (text, timing) = ("<text value=\"1-0-0-0\"/>", "<timing><code/></timing>");
+        let dosage = |parts: &str| format!("<dosageInstruction>{parts}</dosageInstruction>");
+        assert_eq!(with(&(flag("true") + &dosage(text))), []);
+        assert_eq!(with(&(flag("true") + &dosage(timing) + &dosage(timing))), []);
+        assert_eq!(with(&dosage(&format!("{text}{timing}"))), [Rule::DosageMixed]);
+        assert_eq!(with(&(dosage(text) + &dosage(text))), [Rule::DosageMixed]);
+        assert_eq!(with(&flag("true")), [Rule::DosageFlag]);
+        assert_eq!(with(&(flag("false") + &dosage(text))), [Rule::DosageFlag]);
+        let rendered =
+            format!("<extension url=\"{RENDERED_DOSAGE}\"><valueMarkdown value=\"1\"/></extension>");
+        assert_eq!(with(&(flag("false") + &rendered)), [Rule::DosageFlag]);
+        let number = |value: &str| {
+            format!(
+                "<contained><identifier><system value=\"{}\"/><value value=\"{value}\"/></identifier></contained>",
+                ORGANIZATION_NUMBERS[1]
+            )
+        };
+        assert_eq!(with(&number("109719018")), []);
+        assert_eq!(with(&number("109719018000")), [Rule::OrganizationNumber]);
+        let twice = "<versionId value=\"1\"/><profile value=\"a\"/><profile value=\"b\"/>";
+        assert_eq!(broken(&[("<versionId value=\"1\"/>", twice)]), [Rule::OneProfile; 6]);
     }
 
     #[test]
