@@ -102,7 +102,8 @@ fn period(coverage: &CoverageData, findings: &mut Vec<Finding>) -> Option<Node> 
     }
 }
 
-fn payor(payer: &Payer, findings: &mut Vec<Finding>) -> Node {
+/// The payer by its institution number, with its name.
+pub(super) fn payor(payer: &Payer, findings: &mut Vec<Finding>) -> Node {
     let identifier =
         object([("system", text("http://fhir.de/sid/arge-ik/iknr")), ("value", text(payer.ik.as_str()))]);
     let mut fields = vec![("identifier", identifier)];

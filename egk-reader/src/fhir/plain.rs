@@ -1,12 +1,12 @@
 //! Patient and Coverage of plain FHIR R4 (4.0.1), for systems that know no German profile: everything that the resources
 //! themselves have a place for, which is more than the profiles for prescriptions allow.
 
+use super::coverage::payor;
 use super::patient::{identifier, post_box_line, street_lines, string_extension};
 use super::tree::{Extension, Node, Resource, coding, object, text};
 use super::{Mapped, ResourceIds};
 use crate::date::PartialDate;
-use crate::finding::Finding;
-use crate::record::{CoverageData, Gender, InsuranceKind, InsuranceRecord, Payer, PersonalData};
+use crate::record::{CoverageData, Gender, InsuranceKind, InsuranceRecord, PersonalData};
 
 /// A Bundle of type `collection` with Patient and Coverage, neither of which claims a profile.
 pub fn plain_bundle(record: &InsuranceRecord, ids: &ResourceIds) -> Mapped {
@@ -120,18 +120,5 @@ fn address_node(
     let country = country.as_deref().map(|code| if code == "D" { "DE" } else { code });
     let place = [("city", city.as_deref()), ("postalCode", postal_code.as_deref()), ("country", country)];
     fields.extend(place.into_iter().filter_map(|(name, value)| Some((name, text(value?)))));
-    Node::Object(fields)
-}
-
-fn payor(payer: &Payer, findings: &mut Vec<Finding>) -> Node {
-    let identifier =
-        object([("system", text("http://fhir.de/sid/arge-ik/iknr")), ("value", text(payer.ik.as_str()))]);
-    let mut fields = vec![("identifier", identifier)];
-    match &payer.name {
-        Some(name) => fields.push(("display", text(name.as_str()))),
-        None => {
-            findings.push(Finding::MissingElement { element: "Coverage.payor.display", source: "payer name" })
-        }
-    }
     Node::Object(fields)
 }
