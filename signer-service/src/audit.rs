@@ -1,6 +1,6 @@
 //! The audit trail: one record for each attempt to use a key, written before its result is handed out.
 //!
-//! Records name cards by certificate, documents by hash, patients by a keyed pseudonym; no PIN, no card number
+//! Records name keys by certificate, documents by hash, cards and patients by keyed pseudonyms; no PIN, no card number
 //! (gemSpec_Kon, TIP1-A_4710). Each carries a hash over itself and the one before ([`record`]); checkpoints sign the
 //! newest hash ([`checkpoint`]); an export is checked without the service ([`export`]). Nodes that share a database have a
 //! chain each.
@@ -69,6 +69,8 @@ pub struct Entry {
     pub remark: Option<String>,
     /// Keyed pseudonym of the patient.
     pub patient: Option<String>,
+    /// Keyed pseudonym of the card.
+    pub card: Option<String>,
 }
 
 /// Why the trail cannot be opened or written.
@@ -109,6 +111,7 @@ impl Entry {
             document_sha256: None,
             remark: None,
             patient: None,
+            card: None,
         }
     }
 
@@ -328,6 +331,26 @@ mod tests {
             .unwrap();
         let fault = export::verify(exported(&reader).await.as_bytes(), &key, None).unwrap_err();
         assert!(matches!(fault, export::Fault::Changed { sequence: 7 }), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn records_that_name_a_card_follow_those_that_do_not_and_no_card_can_be_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let trail = open(&path).await.unwrap();
+        for card in [None, Some("key:name".to_owned()), None] {
+            trail.record(&Entry { card, ..entry("OK") }, OffsetDateTime::UNIX_EPOCH).await.unwrap();
+        }
+        let key = CheckpointVerifier::open(&path.with_extension("pub")).unwrap();
+        let before = exported(&trail).await;
+        assert_eq!(export::verify(before.as_bytes(), &key, None).unwrap().records, 3);
+        assert_eq!(before.matches("\"card\"").count(), 1, "{before}");
+        for (changed, sequence) in [("'key:other' WHERE sequence = 2", 2), ("NULL", 2), ("'key:name'", 1)] {
+            let change = format!("UPDATE audit SET card = {changed}");
+            sqlx::query(sqlx::AssertSqlSafe(change)).execute(&trail.chain.database.pool).await.unwrap();
+            let fault = export::verify(exported(&trail).await.as_bytes(), &key, None).unwrap_err();
+            assert!(matches!(fault, export::Fault::Changed { sequence: n } if n == sequence), "{fault}");
+        }
     }
 
     #[tokio::test]

@@ -39,6 +39,7 @@ pub struct Name {
 pub struct Session {
     lease: Lease,
     certificate: Certificate,
+    card: Option<String>,
     activated_at: OffsetDateTime,
     ends_at: OffsetDateTime,
     remaining: AtomicU32,
@@ -76,6 +77,8 @@ struct Table {
 pub struct Gone {
     /// Its certificate.
     pub certificate: Certificate,
+    /// Its card as records name it.
+    pub card: Option<String>,
     /// Why.
     pub why: Ended,
     /// Signatures made in it.
@@ -95,10 +98,11 @@ impl Ended {
 }
 
 impl Session {
-    /// A session that begins now.
+    /// A session that begins now. `card` is what records call its card.
     pub fn new(
         lease: Lease,
         certificate: Certificate,
+        card: Option<String>,
         signatures: u32,
         lasts: Duration,
         now: OffsetDateTime,
@@ -106,6 +110,7 @@ impl Session {
         Session {
             lease,
             certificate,
+            card,
             activated_at: now,
             ends_at: now.saturating_add(lasts),
             remaining: AtomicU32::new(signatures),
@@ -221,7 +226,8 @@ impl ComfortSessions {
         over.into_iter()
             .filter_map(|(name, why)| {
                 let session = table.end(&name, why)?;
-                Some(Gone { certificate: session.certificate.clone(), why, signed: session.signed() })
+                let (certificate, card) = (session.certificate.clone(), session.card.clone());
+                Some(Gone { certificate, card, why, signed: session.signed() })
             })
             .collect()
     }
@@ -271,7 +277,7 @@ mod tests {
         fn open(&self, user: &str, signatures: u32, hours: i64) -> Arc<Session> {
             let certificate = crate::certificate::Certificate::for_tests();
             let lasts = Duration::hours(hours);
-            let session = Session::new(self.lease.clone(), certificate, signatures, lasts, BEGIN);
+            let session = Session::new(self.lease.clone(), certificate, None, signatures, lasts, BEGIN);
             self.sessions.open(name(user), session)
         }
 

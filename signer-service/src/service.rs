@@ -77,7 +77,7 @@ pub struct State {
     pub ocsp: OcspClient,
     /// The record of what was done.
     pub audit: AuditTrail,
-    /// Names for patients in it.
+    /// Names for patients and cards in it.
     pub pseudonyms: PseudonymKey,
     /// Job codes of batches at work.
     pub jobs: JobCodes,
@@ -473,6 +473,12 @@ impl Chosen {
 
     fn choice(&self) -> Choice<'_> {
         Choice { token: &self.token, certificate: &self.certificate }
+    }
+
+    /// Says in a record which card and certificate are used.
+    fn name_in(&self, entry: &mut Entry, state: &State) {
+        entry.name_certificate(&self.certificate.certificate);
+        entry.card = state.pseudonyms.card(&self.token.serial);
     }
 }
 

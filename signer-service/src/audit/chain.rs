@@ -7,10 +7,10 @@ use super::{AuditError, Checkpoint, CheckpointKey, Entry, Line, Record, claims::
 use crate::database::Database;
 
 const INSERT: &str = "INSERT INTO audit (node, sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, hash) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+     certificate_serial, document_sha256, remark, patient, card, hash) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const COLUMNS: &str = "sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, hash";
+     certificate_serial, document_sha256, remark, patient, card, hash";
 /// Records between two checkpoints that the service writes on its own.
 pub(super) const CHECKPOINT_EVERY: u64 = 100;
 
@@ -88,6 +88,7 @@ impl Chain {
             document_sha256: entry.document_sha256.map(hex::encode),
             remark: entry.remark.clone(),
             patient: entry.patient.clone(),
+            card: entry.card.clone(),
             hash: String::new(),
         };
         record.hash = record.hash_after(&previous);
@@ -103,6 +104,7 @@ impl Chain {
             .bind(&record.document_sha256)
             .bind(&record.remark)
             .bind(&record.patient)
+            .bind(&record.card)
             .bind(&record.hash)
             .execute(&mut **transaction)
             .await?;
@@ -186,7 +188,8 @@ fn record_of(row: &AnyRow) -> Result<Record, sqlx::Error> {
         document_sha256: row.try_get(7)?,
         remark: row.try_get(8)?,
         patient: row.try_get(9)?,
-        hash: row.try_get::<Option<String>, _>(10)?.unwrap_or_default(),
+        card: row.try_get(10)?,
+        hash: row.try_get::<Option<String>, _>(11)?.unwrap_or_default(),
     })
 }
 

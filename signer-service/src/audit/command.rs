@@ -58,6 +58,9 @@ pub struct QueryArgs {
     /// Pseudonym of the patient
     #[arg(long, value_name = "NAME")]
     patient: Option<String>,
+    /// Pseudonym of the card
+    #[arg(long, value_name = "NAME")]
+    card: Option<String>,
 }
 
 /// `audit verify`
@@ -132,5 +135,6 @@ impl QueryArgs {
             && same(&self.certificate, record.certificate_serial.as_ref())
             && same(&self.document, record.document_sha256.as_ref())
             && same(&self.patient, record.patient.as_ref())
+            && same(&self.card, record.card.as_ref())
     }
 }

@@ -1,5 +1,6 @@
-//! Names for patients that say nothing without a key: HMAC-SHA-256 of the insurance number. The same patient has the
-//! same name as long as the key is the same; the first characters tell the key, so that it can be changed.
+//! Names for patients and cards that say nothing without a key: HMAC-SHA-256 of the insurance number, or of the card's. The
+//! same patient has the same name as long as the key is the same; the first characters tell the key, so that it can be
+//! changed.
 
 use std::{io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
@@ -33,9 +34,19 @@ impl PseudonymKey {
 
     /// The name of a patient, from the insurance number.
     pub fn name(&self, kvnr: &str) -> String {
+        self.name_of(&[kvnr.as_bytes()])
+    }
+
+    /// The name of a card, from the serial number of its token; none for a token without one. What a card is called never
+    /// is what a patient is called.
+    pub fn card(&self, serial: &str) -> Option<String> {
+        (!serial.is_empty()).then(|| self.name_of(&[b"card ", serial.as_bytes()]))
+    }
+
+    fn name_of(&self, parts: &[&[u8]]) -> String {
         // HMAC takes keys of every length.
         let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        hmac.update(kvnr.as_bytes());
+        parts.iter().for_each(|part| hmac.update(part));
         let [name, _] = halves(&hmac.finalize().into_bytes());
         let [key, _] = halves(&Sha256::digest(&self.0));
         format!("{}:{name}", key.get(..8).unwrap_or_default())
@@ -62,6 +73,17 @@ mod tests {
         let other = PseudonymKey::open(&two).unwrap().name("X110400001");
         assert_ne!(name.split_once(':').unwrap().0, other.split_once(':').unwrap().0);
         assert_ne!(name.split_once(':').unwrap().1, other.split_once(':').unwrap().1);
+    }
+
+    #[test]
+    fn cards_have_names_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = PseudonymKey::open(&folder.path().join("key")).unwrap();
+        let card = key.card("1234567890123456");
+        assert_eq!(card, key.card("1234567890123456"));
+        assert_ne!(card, key.card("1234567890123457"));
+        assert_ne!(card, Some(key.name("1234567890123456")));
+        assert_eq!(key.card(""), None);
     }
 
     #[test]

@@ -228,7 +228,7 @@ pub struct Audit {
     pub database: Location,
     /// Private key that signs checkpoints, PEM; made if it is not there, with the public key beside it.
     pub checkpoint_key: PathBuf,
-    /// Key for the names of patients; made if it is not there.
+    /// Key for the names of patients and cards; made if it is not there.
     pub pseudonym_key: PathBuf,
 }
 

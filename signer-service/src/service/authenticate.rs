@@ -65,7 +65,7 @@ async fn attempt(
     let (nonce, challenge) = (order.nonce.clone(), order.challenge.clone());
     let chosen = find_key(state, &caller, order.selector.clone(), Purpose::Authentication).await?;
     let certificate = chosen.certificate.certificate.clone();
-    entry.name_certificate(&certificate);
+    chosen.name_in(entry, state);
     steps.done("find key");
     if wish.is_some() {
         clinician::check_status(state, &certificate.der).await?;

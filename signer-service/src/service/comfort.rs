@@ -33,7 +33,7 @@ pub(super) async fn activate(
     let chosen = find_key(&state, &caller, selector(request.card)?, Purpose::Signature).await?;
     clinician::authorize(&state, &caller, &chosen).await?;
     let name = name(&caller, &chosen, user);
-    entry.name_certificate(&chosen.certificate.certificate);
+    chosen.name_in(&mut entry, &state);
     let opened = open(&state, &caller, chosen, &name, pin, limits).await;
     let session = match opened {
         Ok(session) => session,
@@ -69,7 +69,7 @@ pub(super) async fn deactivate(
     let lock = Arc::clone(&state);
     blocking(move || lock.module.tidy()).await?;
     let mut entry = Entry::new(caller.request_id.clone(), "DeactivateComfortSignature");
-    entry.name_certificate(&chosen.certificate.certificate);
+    chosen.name_in(&mut entry, &state);
     entry.remark = Some(format!("{signed} signatures were made"));
     let recorded = state.audit.record(&entry, OffsetDateTime::now_utc()).await;
     Ok(v1::DeactivateComfortSignatureResponse { signed, audit_sequence: recorded.map_err(Refusal::Audit)? })
@@ -117,6 +117,7 @@ pub(super) async fn sweep(state: &Arc<State>) {
     for gone in gone {
         let mut entry = Entry::new(String::new(), "ComfortSignatureEnded");
         entry.name_certificate(&gone.certificate);
+        entry.card = gone.card;
         entry.remark = Some(format!("{}; {} signatures were made", gone.why.code(), gone.signed));
         tracing::info!(why = gone.why.code(), signed = gone.signed, "a comfort session ended");
         if let Err(error) = state.audit.record(&entry, OffsetDateTime::now_utc()).await {
@@ -178,6 +179,7 @@ async fn open(
         return Err(Refusal::UserIdReused);
     }
     let certificate = chosen.certificate.certificate.clone();
+    let card = state.pseudonyms.card(&chosen.token.serial);
     let (unlock, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
     let queue = chosen.queue.clone();
     let unlocked = match caller.turn(&state.metrics, &chosen, queue.alone()).await {
@@ -196,7 +198,8 @@ async fn open(
     match unlocked {
         Ok(lease) => {
             let now = OffsetDateTime::now_utc();
-            Ok(state.comfort.open(name.clone(), Session::new(lease, certificate, signatures, lasts, now)))
+            let session = Session::new(lease, certificate, card, signatures, lasts, now);
+            Ok(state.comfort.open(name.clone(), session))
         }
         Err(refusal) => {
             // Nothing was activated: the id is as good as new.

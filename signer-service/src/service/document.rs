@@ -162,7 +162,7 @@ impl Document {
         chosen: &Chosen,
     ) -> Result<Evidence, Refusal> {
         let certificate = &chosen.certificate.certificate;
-        self.entry.name_certificate(certificate);
+        chosen.name_in(&mut self.entry, state);
         self.steps.done("find key");
         let prescription = self.prescription.take().ok_or(Refusal::Internal("the rules come first"))?;
         let findings = prescription.check_profession(&cades::professions(&certificate.der));

@@ -330,7 +330,7 @@ async fn sign(
     entry: &mut Entry,
 ) -> Result<Step, Refusal> {
     let certificate = chosen.certificate.certificate.clone();
-    entry.name_certificate(&certificate);
+    chosen.name_in(entry, state);
     let ocsp = status(state, &certificate.der).await?;
     let offline = if ocsp.is_none() { "; offline: revocation not known" } else { "" };
     entry.remark = Some(format!("case {id}; {}{offline}", shown::act(&act)));

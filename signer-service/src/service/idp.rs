@@ -40,7 +40,7 @@ async fn attempt(
     steps.done("challenge");
     let chosen = find_key(state, &caller, selector(request.card.take())?, Purpose::NationalLogin).await?;
     let certificate = chosen.certificate.certificate.clone();
-    entry.name_certificate(&certificate);
+    chosen.name_in(entry, state);
     steps.done("find key");
     let algorithm = cades::Algorithm::for_certificate(&certificate.der)
         .map_err(|error| SignatureError::Build(error.into()))?;

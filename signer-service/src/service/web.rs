@@ -141,7 +141,7 @@ impl Signer {
         let (span, told) = (caller.span("WebToken"), caller.told("WebToken"));
         self.run(told, span, presence, async move {
             let mut entry = Entry::new(order.request_id.clone(), "WebToken");
-            entry.name_certificate(&login.chosen.certificate.certificate);
+            login.chosen.name_in(&mut entry, &state);
             let result = issue(&state, &login, order, &mut entry).await;
             recorded(&state, entry, result).await.map(|(token, _)| token)
         })
@@ -173,7 +173,7 @@ async fn prove(
     getrandom::fill(&mut nonce).map_err(|_| Refusal::Internal("no random numbers"))?;
     let chosen = find_key(state, &caller, order.card, Purpose::Authentication).await?;
     let certificate = chosen.certificate.certificate.clone();
-    entry.name_certificate(&certificate);
+    chosen.name_in(entry, state);
     clinician::check_status(state, &certificate.der).await?;
     let challenge = authentication::challenge(&order.audience, &nonce);
     let (done, _) = authenticate::prove(state, caller, chosen.clone(), order.pin, challenge).await?;

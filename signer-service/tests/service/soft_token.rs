@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{BOTH, Desk, Key, NO_CARD, P384, PIN, RSA, fixture, json};
+use crate::support::{BOTH, Desk, Key, MODULE, NO_CARD, P384, PIN, RSA, fixture, json};
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 
 #[test]
@@ -305,10 +305,15 @@ fn the_audit_trail_is_exported_and_checked_without_the_service() {
 
     let refused = text(&audit(&["query", "--config", "CONFIG", "--outcome", "PIN_WRONG"]));
     assert_eq!(refused.lines().count(), 1, "{refused}");
-    let patient = serde_json::from_str::<serde_json::Value>(&refused).unwrap();
-    let patient = patient["record"]["patient"].as_str().unwrap();
-    let of_patient = text(&audit(&["query", "--config", "CONFIG", "--patient", patient]));
-    assert_eq!(of_patient.lines().count(), 2, "{of_patient}");
+    let refused = serde_json::from_str::<serde_json::Value>(&refused).unwrap();
+    for who in ["patient", "card"] {
+        let name = refused["record"][who].as_str().unwrap();
+        let of_them = text(&audit(&["query", "--config", "CONFIG", &format!("--{who}"), name]));
+        assert_eq!(of_them.lines().count(), 2, "{of_them}");
+    }
+    let listed = desk.tool("pkcs11-tool", &["--module", MODULE, "--list-slots"]);
+    let number = listed.split("serial num").nth(1).and_then(|rest| rest.split_whitespace().nth(1)).unwrap();
+    assert!(number.len() == 16 && !text(&export).contains(number), "{number}");
 
     desk.sign("prescription.xml", PIN);
     let later = text(&audit(&["export", "--config", "CONFIG"]));

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 /// Debian's SoftHSM.
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+pub(crate) const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// PIN of the token.
 pub(crate) const PIN: &str = "40917263";
 /// The client's way to say that there is no insurance card.
