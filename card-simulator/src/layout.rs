@@ -45,6 +45,7 @@ pub(crate) fn layout(profile: ProfileName) -> Result<&'static Layout, LayoutErro
         ProfileName::Beid18 => include_str!("../profiles/beid18.toml"),
         ProfileName::Jpki => include_str!("../profiles/jpki.toml"),
         ProfileName::Vitale2 => include_str!("../profiles/vitale2.toml"),
+        ProfileName::Kvk => include_str!("../profiles/kvk.toml"),
     };
     let slot = ProfileName::ALL.iter().zip(&LAYOUTS).find(|(name, _)| **name == profile);
     let (_, slot) = slot.ok_or(LayoutError::NoMasterFile)?;
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_profile_parses_with_its_number_of_objects() {
-        let counts = [22, 59, 70, 62, 32, 7, 7, 14, 14, 14, 20, 22, 22, 16, 8];
+        let counts = [22, 59, 70, 62, 32, 7, 7, 14, 14, 14, 20, 22, 22, 16, 8, 3];
         for (profile, objects) in ProfileName::ALL.into_iter().zip(counts) {
             let layout = layout(profile).unwrap();
             let count =

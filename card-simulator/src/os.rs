@@ -20,6 +20,7 @@ mod esteid;
 mod folder_life;
 mod jpki;
 mod key_pair;
+mod kvk;
 mod pin;
 mod pin_block;
 mod piv;
@@ -203,6 +204,8 @@ impl Card {
             Dialect::Esteid => self.execute_chained(command, esteid::handler),
             Dialect::Beid => self.execute_byte_wise(command, beid::handler),
             Dialect::Vitale => self.execute_byte_wise(command, vitale::handler),
+            Dialect::Kvk if command.extended => Err(Sw::WRONG_LENGTH),
+            Dialect::Kvk => self.handle(kvk::handler(command)?, command),
             Dialect::Jpki => {
                 let handler = jpki::handler(command.class, command.ins).ok_or(Sw::UNKNOWN_INSTRUCTION)?;
                 self.handle(handler, command)

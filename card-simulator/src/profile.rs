@@ -39,11 +39,13 @@ pub enum ProfileName {
     Jpki,
     /// French insurance card (Carte Vitale 2), identity only.
     Vitale2,
+    /// German insurance card of the first kind (KVK), as terminals show it that can read such memory cards.
+    Kvk,
 }
 
 impl ProfileName {
     /// All profiles.
-    pub const ALL: [ProfileName; 15] = [
+    pub const ALL: [ProfileName; 16] = [
         ProfileName::HpcP384,
         ProfileName::HbaG21,
         ProfileName::EgkG21,
@@ -59,6 +61,7 @@ impl ProfileName {
         ProfileName::Beid18,
         ProfileName::Jpki,
         ProfileName::Vitale2,
+        ProfileName::Kvk,
     ];
 
     /// The name used on the command line.
@@ -79,6 +82,7 @@ impl ProfileName {
             ProfileName::Beid18 => "beid18",
             ProfileName::Jpki => "jpki",
             ProfileName::Vitale2 => "vitale2",
+            ProfileName::Kvk => "kvk",
         }
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct New {
     /// Kind of card: hpc-p384, hba-g21, egk-g21, egk-g2, smc-b, gsmc-kt, gsmc-k, piv, piv-rsa, piv-p384,
-    /// esteid, beid17, beid18, jpki or vitale2.
+    /// esteid, beid17, beid18, jpki, vitale2 or kvk.
     #[arg(long)]
     profile: ProfileName,
     /// Directory for the image; made if it is not there.

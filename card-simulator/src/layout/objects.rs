@@ -56,6 +56,8 @@ pub(crate) enum Dialect {
     Jpki,
     /// The French Carte Vitale 2.
     Vitale,
+    /// The German insurance card of the first kind, in a terminal that offers it.
+    Kvk,
 }
 
 /// The master file or an application.

@@ -9,6 +9,7 @@ mod esteid;
 mod image;
 mod insurance;
 mod jpki;
+mod kvk;
 mod pins;
 mod piv;
 mod roles;

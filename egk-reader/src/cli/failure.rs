@@ -35,6 +35,14 @@ pub(crate) enum Failure {
     /// The card does not hold the document asked for.
     #[error("the card has no readable copy of the protected data")]
     NoSuchDocument,
+    /// Some other card is there.
+    #[error("the card is not an eGK; by its ATR it may be a {title}{}", if *.reads { ", which egk-reader identity reads" } else { "" })]
+    OtherCard {
+        /// What its ATR points at.
+        title: &'static str,
+        /// Whether `identity` can say more.
+        reads: bool,
+    },
     /// The card is not in the catalogue.
     #[error("the card is not known")]
     UnknownCard,
@@ -102,7 +110,9 @@ impl Failure {
         match self {
             Failure::Output(_) => 1,
             Failure::NoReader | Failure::Unreachable { .. } | Failure::NoCard => 3,
-            Failure::UnknownCard | Failure::Certificates(CertificatesError::UnknownCard) => 4,
+            Failure::OtherCard { .. }
+            | Failure::UnknownCard
+            | Failure::Certificates(CertificatesError::UnknownCard) => 4,
             Failure::NoSuchDocument | Failure::NoSuchCertificate { .. } => 5,
             Failure::Certificates(_) => 7,
             Failure::Secret(_) | Failure::Format(_) | Failure::NoSuchPin { .. } => 9,

@@ -1,5 +1,6 @@
 //! Which reader is read: the first one that holds an eGK, or every one that holds a card.
 
+use card::catalogue::by_atr;
 use card::egk::EgkError;
 use card::secure_messaging::SecureTransport;
 use card::transport::{CardPresence, Readers, Transport, TransportError};
@@ -27,7 +28,7 @@ pub(crate) fn read_first(readers: &mut Readers, source: &Source, generation: boo
             Err(error @ ReadError::Card(EgkError::NotAnEgk)) => {
                 tracing::info!(reader, "the card is not an eGK");
                 if matches!(failure, Failure::NoCard) {
-                    failure = error.into();
+                    failure = other_card(readers, &reader).unwrap_or(error.into());
                 }
             }
             Err(error) => {
@@ -37,6 +38,13 @@ pub(crate) fn read_first(readers: &mut Readers, source: &Source, generation: boo
         }
     }
     Err(failure)
+}
+
+/// What the card may be instead, by its ATR alone.
+fn other_card(readers: &mut Readers, reader: &str) -> Option<Failure> {
+    let card = by_atr(&hex::encode_upper(readers.connect(reader).ok()?.atr()))?;
+    let reads = card.abilities.iter().any(|ability| ability == "identity");
+    (!card.is_egk()).then_some(Failure::OtherCard { title: &card.title, reads })
 }
 
 /// The readers that hold a card, and what is wrong if none of them will do.

@@ -60,6 +60,9 @@ fn a_card_that_only_tells_who_its_holder_is_is_named_with_that() {
     assert_eq!((&card["card"], &card["known_by"]), (&"vitale2".into(), &"application".into()));
     assert_eq!(card["abilities"], serde_json::json!(["identity"]));
     assert_eq!(card["protocols"], serde_json::json!(["T=0"]));
+    let card = identified(&Reader::with(NewCard::new(ProfileName::Kvk)));
+    assert_eq!((&card["card"], &card["known_by"]), (&"kvk".into(), &"application".into()));
+    assert_eq!(card["applications"][0]["aid"], "D27600000101");
 }
 
 #[test]

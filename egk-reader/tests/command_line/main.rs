@@ -224,6 +224,20 @@ fn a_card_pulled_at_any_command_prints_nothing_and_is_code_7() {
     }
 }
 
+#[test]
+fn who_reads_another_card_hears_what_it_may_be() {
+    for (profile, told) in [
+        (ProfileName::Kvk, "of the first kind (KVK)"),
+        (ProfileName::Beid18, "Belgian"),
+        (ProfileName::Vitale2, "Vitale"),
+    ] {
+        let output = Reader::with(NewCard::new(profile)).read(&["--json"]);
+        let said = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(code(&output), 4, "{said}");
+        assert!(said.contains(told) && said.contains("egk-reader identity"), "{said}");
+    }
+}
+
 /// Names, numbers and dates, as text and as the hexadecimal digits of a command trace.
 #[test]
 fn the_most_verbose_log_holds_no_personal_data() {
