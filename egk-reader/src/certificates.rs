@@ -5,7 +5,7 @@ use std::fmt;
 use card::egk::{self, EgkCertificate, EgkError};
 use card::hpc::{Hpc, OpenError};
 use card::identify::{CardKind, identify};
-use card::profile::Application;
+use card::profile::{Application, Dialect};
 use card::status::StatusWord;
 use card::transport::{Transport, TransportError};
 use const_oid::db::DB;
@@ -16,12 +16,14 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::pem::{self, LineEnding};
 
+use crate::identity::{belgian, in_section};
+
 /// One certificate file of a card.
 #[derive(Clone, Debug)]
 pub struct CardCertificate {
     /// Name of the certificate object on the card, e.g. `C.CH.AUT.E256`.
     pub label: String,
-    /// Name of the application it lies in.
+    /// Name of the application it lies in; `issuers` for certificates that are not the holder's.
     pub application: &'static str,
     /// The certificate, DER; else what the card answered to the attempt to read it.
     pub content: Result<Vec<u8>, StatusWord>,
@@ -57,7 +59,11 @@ pub fn read_certificates(mut card: Box<dyn Transport>) -> Result<Vec<CardCertifi
     match kind? {
         CardKind::Foreign => Err(CertificatesError::UnknownCard),
         CardKind::Egk => Ok(of_egk(egk::read_certificates(card.as_mut())?)),
-        CardKind::Hpc(_) => {
+        CardKind::Hpc(profile) => {
+            let authorities = match profile.dialect {
+                Dialect::Beid => in_section(card.as_mut(), belgian::authorities)?,
+                _ => Vec::new(),
+            };
             let card = Hpc::open(card)?;
             let read = card.keys().iter().map(|key| CardCertificate {
                 label: key.profile.label.clone(),
@@ -73,7 +79,7 @@ pub fn read_certificates(mut card: Box<dyn Transport>) -> Result<Vec<CardCertifi
                     content: Err(StatusWord::SECURITY_STATUS),
                 })
             });
-            Ok(read.chain(behind_pin).collect())
+            Ok(read.chain(behind_pin).chain(authorities).collect())
         }
     }
 }

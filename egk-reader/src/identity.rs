@@ -3,10 +3,11 @@
 //! Belgian, Estonian, PIV, Japanese and French cards, and the German card of the first kind where a reader offers it. What
 //! needs no PIN asks for none; the Japanese card's PIN is sent once, and only if the caller gives it.
 
-mod belgian;
+pub(crate) mod belgian;
 mod estonian;
 mod japanese;
 mod piv;
+mod register;
 mod vitale;
 
 use card::catalogue;
@@ -22,6 +23,7 @@ pub use belgian::{Belgian, BelgianAddress};
 pub use estonian::Estonian;
 pub use japanese::Japanese;
 pub use piv::{FascN, Piv};
+pub use register::{RegisterSignatures, SignatureState};
 pub use vitale::{Vitale, VitaleHolder};
 
 use crate::kvk::{self, KvkError, KvkRecord};
@@ -79,6 +81,8 @@ pub struct Wanted<'p> {
     pub pin: Option<&'p Pin>,
     /// Also the individual number, which the law lets few people ask for.
     pub individual_number: bool,
+    /// Whether the Belgian register signed the data: three files more.
+    pub signatures: bool,
 }
 
 /// Why there is no identity.
@@ -158,7 +162,7 @@ pub fn read(
     }
     in_section(card, |card| {
         Ok(match kind {
-            IdentityCard::Belgian => Identity::Belgian(Box::new(belgian::read(card)?)),
+            IdentityCard::Belgian => Identity::Belgian(Box::new(belgian::read(card, wanted.signatures)?)),
             IdentityCard::Estonian => Identity::Estonian(estonian::read(card)?),
             IdentityCard::Piv => Identity::Piv(piv::read(card)?),
             IdentityCard::Japanese => Identity::Japanese(japanese::read(card, wanted)?),
@@ -203,7 +207,7 @@ fn by_name(id: &str) -> Option<IdentityCard> {
 }
 
 /// Runs commands in one exclusive section; answers come whole, also from cards with T=0.
-fn in_section<T, E: From<TransportError>>(
+pub(crate) fn in_section<T, E: From<TransportError>>(
     card: &mut dyn Transport,
     work: impl FnOnce(&mut dyn Transport) -> Result<T, E>,
 ) -> Result<T, E> {

@@ -28,6 +28,11 @@ const IDENTITY: [(u8, &str); 12] = [
 /// Document of a Belgian citizen, no special status.
 const DOCUMENT: [(u8, &str); 2] = [(0x0F, "01"), (0x10, "0")];
 const ADDRESS: [(u8, &str); 3] = [(0x01, "Voorbeeldstraat 12 bus 3"), (0x02, "1000"), (0x03, "Brussel")];
+/// Version of the identity file's structure.
+const STRUCTURE: [u8; 2] = [0x00, 0x02];
+/// Bytes of the files that are filled with zeros.
+const ADDRESS_FILE: usize = 121;
+const SIGNATURE_FILE: usize = 256;
 const PHOTO: &[u8] = include_bytes!("../../profiles/photo.jpg");
 
 /// Number of the chip: 16 bytes made of the card's serial number.
@@ -49,11 +54,12 @@ pub(super) fn content(
         BelgianFile::TokenInfo => token_info(iccsn),
         BelgianFile::Identity => identity(layout, iccsn),
         BelgianFile::IdentitySignature => identity_signature(layout, iccsn, &register()?)?,
-        BelgianFile::Address => address(),
+        BelgianFile::Address => filled(address(), ADDRESS_FILE),
         BelgianFile::AddressSignature => {
             let register = register()?;
+            // Without the zeros behind it, and the file before it with them.
             let signed = [address(), identity_signature(layout, iccsn, &register)?].concat();
-            register.sign(&signed)?
+            filled(register.sign(&signed)?, SIGNATURE_FILE)
         }
         BelgianFile::Photo => PHOTO.to_vec(),
         BelgianFile::RegisterCertificate => register()?.certificate,
@@ -61,26 +67,43 @@ pub(super) fn content(
 }
 
 fn identity_signature(layout: &Layout, iccsn: &str, register: &Register) -> Result<Vec<u8>, IssueError> {
-    Ok(register.sign(&identity(layout, iccsn))?)
+    Ok(filled(register.sign(&identity(layout, iccsn))?, SIGNATURE_FILE))
 }
 
-/// A flat list of tag, length and value.
+/// A flat list of tag, length and value. Only the newer cards begin with the version of the structure.
 fn identity(layout: &Layout, iccsn: &str) -> Vec<u8> {
+    let newer = layout.applet.is_some_and(|applet| applet >= 0x18);
     let digits = iccsn.get(8..).unwrap_or(iccsn);
-    let number = [(0x01, digits)];
-    let text = |(tag, value): &(u8, &str)| tlv::encode(u16::from(*tag), value.as_bytes());
-    let mut file: Vec<u8> = number.iter().flat_map(text).collect();
-    file.extend(tlv::encode(0x02, &chip_number(iccsn)));
-    file.extend(IDENTITY.iter().chain(&DOCUMENT).flat_map(text));
-    file.extend(match layout.applet {
-        Some(0x18..) => tlv::encode(0x11, &Sha384::digest(PHOTO)),
-        _ => tlv::encode(0x11, &Sha256::digest(PHOTO)),
-    });
+    let mut file = if newer { field(0x00, &STRUCTURE) } else { Vec::new() };
+    file.extend(field(0x01, digits.as_bytes()));
+    file.extend(field(0x02, &chip_number(iccsn)));
+    file.extend(texts(&IDENTITY).chain(texts(&DOCUMENT)).flatten());
+    let digest = if newer { Sha384::digest(PHOTO).to_vec() } else { Sha256::digest(PHOTO).to_vec() };
+    file.extend(field(0x11, &digest));
     file
 }
 
 fn address() -> Vec<u8> {
-    ADDRESS.iter().flat_map(|(tag, value)| tlv::encode((*tag).into(), value.as_bytes())).collect()
+    texts(&ADDRESS).flatten().collect()
+}
+
+fn texts(fields: &[(u8, &str)]) -> impl Iterator<Item = Vec<u8>> {
+    fields.iter().map(|(tag, text)| field(*tag, text.as_bytes()))
+}
+
+/// A length of 255 and more goes on in the next byte.
+fn field(tag: u8, value: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag];
+    field.resize(1 + value.len() / 0xFF, 0xFF);
+    field.push((value.len() % 0xFF) as u8);
+    field.extend(value);
+    field
+}
+
+/// With zeros to the length that such files have.
+fn filled(mut content: Vec<u8>, length: usize) -> Vec<u8> {
+    content.resize(length.max(content.len()), 0);
+    content
 }
 
 /// TokenInfo (ISO/IEC 7816-15, 8.10): version, serial number, label; the card makes random numbers.

@@ -2,13 +2,14 @@
 
 use const_oid::ObjectIdentifier;
 use der::Encode;
+use p384::NistP384;
 use sha2::{Digest, Sha256, Sha384};
 use x509_cert::ext::ToExtension;
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
 
 use super::authority::{Authority, RootKind, load};
 use super::{PkiError, subject};
-use crate::crypto::PrivateKey;
+use crate::crypto::{CryptoError, PrivateKey};
 
 /// A register that the root of the same kind certified.
 pub(crate) struct Register {
@@ -18,7 +19,7 @@ pub(crate) struct Register {
 }
 
 impl Register {
-    /// ECDSA with SHA-384, r and s at fixed width, or RSA PKCS#1 v1.5 with SHA-256.
+    /// ECDSA with SHA-384 as a SEQUENCE of r and s, or RSA PKCS#1 v1.5 with SHA-256.
     pub(crate) fn sign(&self, data: &[u8]) -> Result<Vec<u8>, PkiError> {
         const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
         match &self.key {
@@ -26,7 +27,11 @@ impl Register {
                 let info = digest_info(SHA256, &Sha256::digest(data))?;
                 Ok(self.key.sign_pkcs1(&info)?)
             }
-            key => Ok(key.sign_ecdsa(&Sha384::digest(data))?),
+            key => {
+                let signature = key.sign_ecdsa(&Sha384::digest(data))?;
+                let signature = ecdsa::Signature::<NistP384>::from_slice(&signature);
+                Ok(signature.map_err(|_| CryptoError::Failed)?.to_der().as_bytes().to_vec())
+            }
         }
     }
 }

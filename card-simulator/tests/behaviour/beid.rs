@@ -218,10 +218,24 @@ fn the_national_register_signs_identity_and_address() {
     let address_signature = read(&mut card, "3F00DF014034");
     let photo = read(&mut card, "3F00DF014035");
     let check = |data: &[u8], signature: &[u8]| {
-        key.verify_prehash(&Sha384::digest(data), &ecdsa::Signature::from_slice(signature).unwrap()).unwrap();
+        // DER, filled with zeros.
+        let signature = &signature[..2 + usize::from(signature[1])];
+        let signature = ecdsa::Signature::from_der(signature).unwrap();
+        key.verify_prehash(&Sha384::digest(data), &signature).unwrap();
     };
     check(&identity, &identity_signature);
-    check(&[address, identity_signature].concat(), &address_signature);
+    let end = address.iter().position(|byte| *byte == 0).unwrap();
+    assert!(end > 20 && address[end..].iter().all(|byte| *byte == 0));
+    check(&[&address[..end], &identity_signature].concat(), &address_signature);
     assert!(identity.ends_with(&Sha384::digest(&photo)));
     assert_eq!(photo[..2], [0xFF, 0xD8]);
+}
+
+#[test]
+fn only_the_newer_identity_file_begins_with_the_version_of_its_structure() {
+    assert_eq!(read(&mut new_beid(), "3F00DF014031")[..4], [0x00, 0x02, 0x00, 0x02]);
+    assert_eq!(read(&mut old_beid(), "3F00DF014031")[..2], [0x01, 12]);
+    for mut card in [old_beid(), new_beid()] {
+        assert_eq!(read(&mut card, "3F00DF014033")[0], 0x01, "the address has no version");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use card::pin::Pin;
 use card::transport::{Readers, Transport};
-use egk_reader::identity::{self, Identity, IdentityCard, IdentityError, Wanted};
+use egk_reader::identity::{self, Identity, IdentityCard, IdentityError, SignatureState, Wanted};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -23,7 +23,7 @@ pub(crate) fn run(options: &IdentityOptions) -> Result<(), Failure> {
     let mut readers = Readers::open(std::slice::from_ref(&options.source.reader));
     let (reader, mut card, kind) = first(&mut readers, options)?;
     let pin = pin(card.as_mut(), kind, options)?;
-    let wanted = Wanted { pin: pin.as_ref(), individual_number: options.my_number };
+    let wanted = Wanted { pin: pin.as_ref(), individual_number: options.my_number, signatures: true };
     let identity = identity::read(card.as_mut(), kind, wanted)?;
     if let Some(file) = &options.photo {
         save(file, &identity::read_photo(card.as_mut(), kind)?)?;
@@ -41,7 +41,28 @@ pub(crate) fn run(options: &IdentityOptions) -> Result<(), Failure> {
         table(out, "", &value)?;
     }
     out.flush()?;
+    if let Identity::Belgian(belgian) = &identity
+        && let Some(register) = &belgian.register
+    {
+        for (what, state) in [("identity", register.identity), ("address", register.address)] {
+            if state != SignatureState::Valid {
+                writeln!(
+                    io::stderr(),
+                    "finding: the national register's signature of the {what} is {}",
+                    said(state)
+                )?;
+            }
+        }
+    }
     Ok(())
+}
+
+fn said(state: SignatureState) -> &'static str {
+    match state {
+        SignatureState::Valid => "valid",
+        SignatureState::Invalid => "invalid: the data were changed, or belong to another card",
+        SignatureState::Missing => "missing",
+    }
 }
 
 type Found = (String, Box<dyn Transport>, IdentityCard);

@@ -2,14 +2,26 @@
 
 use card::apdu::Command;
 use card::file::{Length, read_current};
-use card::transport::Transport;
+use card::tlv::total_len;
+use card::transport::{Transport, TransportError};
 use serde::Serialize;
 
+use super::register::{RegisterSignatures, Signed};
 use super::{IdentityError, file_error, text};
+use crate::certificates::CardCertificate;
 
 const IDENTITY: [u8; 6] = [0x3F, 0x00, 0xDF, 0x01, 0x40, 0x31];
 const ADDRESS: [u8; 6] = [0x3F, 0x00, 0xDF, 0x01, 0x40, 0x33];
+const IDENTITY_SIGNATURE: [u8; 6] = [0x3F, 0x00, 0xDF, 0x01, 0x40, 0x32];
+const ADDRESS_SIGNATURE: [u8; 6] = [0x3F, 0x00, 0xDF, 0x01, 0x40, 0x34];
 const PHOTO: [u8; 6] = [0x3F, 0x00, 0xDF, 0x01, 0x40, 0x35];
+const REGISTER_CERTIFICATE: [u8; 6] = [0x3F, 0x00, 0xDF, 0x00, 0x50, 0x3C];
+/// Certificates of those who issued the holder's, and of the register.
+const AUTHORITIES: [(&str, [u8; 6]); 3] = [
+    ("C.CA", [0x3F, 0x00, 0xDF, 0x00, 0x50, 0x3A]),
+    ("C.Root", [0x3F, 0x00, 0xDF, 0x00, 0x50, 0x3B]),
+    ("C.RRN", REGISTER_CERTIFICATE),
+];
 
 /// What the card says, in the language of its issue. Dates are as on the card.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
@@ -50,6 +62,9 @@ pub struct Belgian {
     pub photo_digest: Option<String>,
     /// Where the holder lives.
     pub address: BelgianAddress,
+    /// Whether the national register signed both, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub register: Option<RegisterSignatures>,
 }
 
 /// An address.
@@ -63,12 +78,16 @@ pub struct BelgianAddress {
     pub municipality: Option<String>,
 }
 
-pub(super) fn read(card: &mut dyn Transport) -> Result<Belgian, IdentityError> {
+/// Three files more if the signatures are wanted.
+pub(super) fn read(card: &mut dyn Transport, signatures: bool) -> Result<Belgian, IdentityError> {
     let mut belgian = Belgian::default();
-    for (tag, value) in fields(&file(card, &IDENTITY, "the identity file")?) {
+    let identity = file(card, &IDENTITY, "the identity file")?;
+    for (tag, value) in Fields(&identity) {
         belgian.take(tag, value);
     }
-    for (tag, value) in fields(&file(card, &ADDRESS, "the address file")?) {
+    let address = file(card, &ADDRESS, "the address file")?;
+    let mut fields = Fields(&address);
+    for (tag, value) in &mut fields {
         let field = match tag {
             0x01 => &mut belgian.address.street,
             0x02 => &mut belgian.address.postal_code,
@@ -80,7 +99,35 @@ pub(super) fn read(card: &mut dyn Transport) -> Result<Belgian, IdentityError> {
     if belgian.national_number.is_none() {
         return Err(IdentityError::Malformed { file: "the identity file" });
     }
+    if signatures {
+        let signed = Signed {
+            identity: &identity,
+            identity_signature: &file_if_any(card, &IDENTITY_SIGNATURE, "the identity's signature")?,
+            address: address.get(..address.len() - fields.0.len()).unwrap_or_default(),
+            address_signature: &file_if_any(card, &ADDRESS_SIGNATURE, "the address's signature")?,
+            certificate: &file_if_any(card, &REGISTER_CERTIFICATE, "the register's certificate")?,
+        };
+        belgian.register = Some(signed.check());
+    }
     Ok(belgian)
+}
+
+/// The certificates that everybody may read besides the holder's.
+pub(crate) fn authorities(card: &mut dyn Transport) -> Result<Vec<CardCertificate>, TransportError> {
+    let mut found = Vec::new();
+    for (name, path) in AUTHORITIES {
+        let content = match file(card, &path, name) {
+            Ok(mut content) => {
+                content.truncate(total_len(&content).unwrap_or(content.len()));
+                Ok(content)
+            }
+            Err(IdentityError::Refused { status, .. }) => Err(status),
+            Err(IdentityError::Transport(error)) => return Err(error),
+            Err(_) => continue,
+        };
+        found.push(CardCertificate { label: name.to_owned(), application: "issuers", content });
+    }
+    Ok(found)
 }
 
 pub(super) fn photo(card: &mut dyn Transport) -> Result<Vec<u8>, IdentityError> {
@@ -115,7 +162,7 @@ impl Belgian {
                 self.photo_digest = Some(hex::encode_upper(value));
                 return;
             }
-            // 00 is the version of the file's structure; others came with later cards.
+            // 00 is the version of the file's structure, which the newer cards begin with; others came with later cards.
             _ => return,
         };
         *field = text(value);
@@ -131,21 +178,33 @@ fn file(card: &mut dyn Transport, path: &[u8], what: &'static str) -> Result<Vec
     read_current(card, &mut Length::Short, |_| None).map_err(file_error(what))
 }
 
-/// One byte of tag; a length of FF goes on in the next byte. What does not end within the file is left out.
-fn fields(mut file: &[u8]) -> Vec<(u8, &[u8])> {
-    let mut fields = Vec::new();
-    while let Some((&tag, rest)) = file.split_first() {
-        let more = rest.iter().take_while(|&&byte| byte == 0xFF).count();
-        let Some(&last) = rest.get(more) else { break };
-        let Some((value, behind)) =
-            rest.get(more + 1..).and_then(|rest| rest.split_at_checked(more * 0xFF + usize::from(last)))
-        else {
-            break;
-        };
-        fields.push((tag, value));
-        file = behind;
+/// Nothing where the card has no such file.
+fn file_if_any(card: &mut dyn Transport, path: &[u8], what: &'static str) -> Result<Vec<u8>, IdentityError> {
+    match file(card, path, what) {
+        Err(IdentityError::Refused { .. }) => Ok(Vec::new()),
+        read => read,
     }
-    fields
+}
+
+/// One byte of tag; a length of FF goes on in the next byte. What does not end within the file is left out. Tag 00 is the
+/// version of the structure at the beginning of the file, and later the first of the zeros that fill it.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let more = rest.iter().take_while(|&&byte| byte == 0xFF).count();
+        let &last = rest.get(more)?;
+        if (tag, last) == (0, 0) {
+            return None;
+        }
+        let length = more * 0xFF + usize::from(last);
+        let (value, behind) = rest.get(more + 1..)?.split_at_checked(length)?;
+        self.0 = behind;
+        Some((tag, value))
+    }
 }
 
 #[cfg(test)]
@@ -156,8 +215,16 @@ mod tests {
     fn fields_are_split_whatever_their_length_and_a_cut_one_is_left_out() {
         let long = [&[0x0B, 0xFF, 0x02][..], &[b'x'; 257]].concat();
         let file = [&[0x07, 2, b'A', b'B'][..], &long, &[0x0D, 0, 0x08, 5, b'c']].concat();
-        let lengths: Vec<_> = fields(&file).iter().map(|(tag, value)| (*tag, value.len())).collect();
+        let lengths: Vec<_> = Fields(&file).map(|(tag, value)| (tag, value.len())).collect();
         assert_eq!(lengths, [(0x07, 2), (0x0B, 257), (0x0D, 0)]);
-        assert!(fields(&[0x01]).is_empty() && fields(&[0x01, 0xFF]).is_empty());
+        assert!(Fields(&[0x01]).next().is_none() && Fields(&[0x01, 0xFF]).next().is_none());
+    }
+
+    #[test]
+    fn a_version_at_the_beginning_is_a_field_and_zeros_at_the_end_are_none() {
+        let file = [0x00, 2, 0, 2, 0x01, 1, b'A', 0x03, 0, 0, 0, 0];
+        let mut fields = Fields(&file);
+        let tags: Vec<_> = fields.by_ref().map(|(tag, _)| tag).collect();
+        assert_eq!((&tags[..], fields.0.len()), (&[0x00, 0x01, 0x03][..], 3));
     }
 }

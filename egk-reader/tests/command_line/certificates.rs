@@ -43,6 +43,23 @@ fn a_professionals_card_shows_the_certificates_of_both_applications() {
 }
 
 #[test]
+fn a_belgian_card_shows_those_who_issued_its_certificates_too() {
+    for profile in [ProfileName::Beid17, ProfileName::Beid18] {
+        let list = listed(&Reader::with(NewCard::new(profile)));
+        let root = named(&list, "C.Root");
+        assert_eq!(root["application"], "issuers");
+        for name in ["C.CA", "C.RRN"] {
+            assert_eq!(named(&list, name)["certificate"]["issuer"], root["certificate"]["subject"], "{name}");
+        }
+    }
+    let gone = NewCard::new(ProfileName::Beid18).file("EF.C.RRN", Vec::new());
+    let list = listed(&Reader::with(gone));
+    assert!(
+        named(&list, "C.RRN")["certificate"].is_null() && named(&list, "C.CA")["certificate"].is_object()
+    );
+}
+
+#[test]
 fn cards_of_neighbours_show_what_opens_without_a_pin() {
     for (profile, names) in [
         (ProfileName::PivP384, ["C.PIV.AUT.P384", "C.PIV.SIG.P256"]),

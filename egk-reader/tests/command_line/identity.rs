@@ -53,9 +53,57 @@ fn a_belgian_card_says_who_lives_where_and_shows_the_photo() {
             ],
         );
         assert!(identity["noble_condition"].is_null(), "an empty field says nothing");
+        assert_says(&identity, &[("/register/identity", "valid"), ("/register/address", "valid")]);
+        let subject = identity["register"]["certificate"]["subject"].as_str().unwrap();
+        assert!(subject.contains("National register"), "{subject}");
         assert!(std::fs::read(&photo).unwrap().starts_with(&[0xFF, 0xD8]));
         assert_eq!(std::fs::metadata(&photo).unwrap().permissions().mode() & 0o777, 0o600);
     }
+}
+
+/// A card with files of another one: its address, and a name that nobody signed.
+#[test]
+fn what_the_belgian_register_did_not_sign_is_said() {
+    let address = [&[0x01, 8][..], b"Dorp 100", &[0x02, 4], b"9000", &[0; 20]].concat();
+    let moved = Reader::with(NewCard::new(ProfileName::Beid17).file("EF.ID.Address", address));
+    let output = run(&["identity", "--json", "--reader", &moved.name]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let register = &answer["identity"]["register"];
+    assert_eq!((&register["identity"], &register["address"]), (&"valid".into(), &"invalid".into()));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("finding") && told.contains("address") && !told.contains("Dorp"), "{told}");
+    let unsigned = NewCard::new(ProfileName::Beid18).file("EF.SGN.RN", [0; 256]);
+    let answer = identity(&Reader::with(unsigned), &[]);
+    assert_says(&answer, &[("/register/identity", "missing"), ("/register/address", "invalid")]);
+    let renamed = [&[0x06, 11][..], b"79050400220", &[0x07, 3], b"Bob"].concat();
+    let answer = identity(&Reader::with(NewCard::new(ProfileName::Beid18).file("EF.ID.RN", renamed)), &[]);
+    assert_says(&answer, &[("/family_name", "Bob"), ("/register/identity", "invalid")]);
+}
+
+#[test]
+fn a_kvk_says_who_is_insured_where_a_terminal_offers_it() {
+    let reader = Reader::with(NewCard::new(ProfileName::Kvk));
+    let identity = identity(&reader, &[]);
+    assert_says(
+        &identity,
+        &[
+            ("/card", "kvk"),
+            ("/insurer_name", "Erfundene Krankenkasse"),
+            ("/insurer_number", "8314006"),
+            ("/family_name", "Mößig"),
+            ("/given_name", "Jürgen"),
+            ("/street", "Beispielstraße 1"),
+            ("/birth_date", "04051979"),
+            ("/country", "D"),
+        ],
+    );
+    assert_eq!(reader.slot.commands(), 2, "its ATR is known");
+    let table = String::from_utf8(run(&["identity", "--reader", &reader.name]).stdout).unwrap();
+    assert!(table.contains("Mößig") && table.contains("valid until"), "{table}");
+    let script = "[[file]]\nname = \"EF.KVK\"\ndo = [{ flip = [20] }]\n";
+    let damaged = NewCard::new(ProfileName::Kvk).script(script).unwrap();
+    let output = run(&["identity", "--reader", &Reader::with(damaged).name]);
+    assert_eq!(code(&output), 5, "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
