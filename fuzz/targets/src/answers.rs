@@ -5,21 +5,23 @@ use std::collections::VecDeque;
 use card::apdu::{Command, Response};
 use card::hpc::Hpc;
 use card::pin::Pin;
-use card::profile::SignatureScheme;
+use card::profile::{Application, PinProfile, SignatureScheme};
 use card::tlv::{Tlv, total_len};
 use card::transport::{Transport, TransportError};
 
 use crate::parts;
 
-/// A health professional card: start-up, logins, signatures with every key. The first part is the ATR.
+/// A PIN of most cards.
+pub(crate) const DIGITS: &[u8] = b"123456";
+
+/// A card that signs: start-up, logins, signatures with every key. The first part is the ATR.
 pub(crate) fn physician(input: &[u8]) {
     let Ok(mut hpc) = Hpc::open(Box::new(Answers::from(input))) else { return };
-    let pin = Pin::parse(b"123456", 6, 8).expect("six digits");
-    let applications: Vec<_> = hpc.profile().applications.iter().map(|known| known.application).collect();
-    for application in applications {
+    let applications = &hpc.profile().applications;
+    for known in applications {
         // What a card answers is for the driver to judge; here it must only survive.
-        let _ = hpc.verify_pin(application, &pin);
-        let _ = hpc.signatures_per_pin(application);
+        let _ = hpc.verify_pin(known.application, &pin(&known.pin, known.application));
+        let _ = hpc.signatures_per_pin(known.application);
     }
     for key in hpc.keys().to_vec() {
         for scheme in [SignatureScheme::Ecdsa, SignatureScheme::RsaPkcs1, SignatureScheme::RsaPssSha256] {
@@ -32,6 +34,17 @@ pub(crate) fn physician(input: &[u8]) {
     }
 }
 
+/// The PIN of a new simulated card.
+pub(crate) fn pin(profile: &PinProfile, application: Application) -> Pin {
+    let text: &[u8] = match (profile.letters, profile.max, application) {
+        (true, _, _) => b"ABC123",
+        (_, 4, _) => b"1234",
+        (_, _, Application::Esign) => DIGITS,
+        (_, _, Application::Qes) => b"234567",
+    };
+    profile.parse(text, profile.min, profile.max).expect("a PIN of such cards")
+}
+
 /// An insurance card: its files, and what is made of them.
 pub(crate) fn patient(input: &[u8]) {
     let mut card = Answers::from(input);
@@ -39,6 +52,7 @@ pub(crate) fn patient(input: &[u8]) {
         let _ = egk_reader::fhir::patient(&record.personal, "1", Default::default());
     }
     let _ = egk_reader::read_generation(&mut card);
+    let _ = egk_reader::read_receipt(&mut card);
 }
 
 /// BER-TLV objects, an answer, and a certificate.
@@ -58,17 +72,24 @@ pub(crate) fn objects(input: &[u8]) {
     let _ = cades::Algorithm::for_certificate(input);
 }
 
-/// Answers with one part of the input after another, then with failures of all kinds.
-struct Answers {
+/// Answers with one part of the input after another, then it is gone.
+pub(crate) struct Answers {
     atr: Vec<u8>,
     answers: VecDeque<Vec<u8>>,
     resets: u8,
 }
 
+impl Answers {
+    pub(crate) fn new(atr: Vec<u8>, answers: VecDeque<Vec<u8>>) -> Answers {
+        Answers { atr, answers, resets: 0 }
+    }
+}
+
+/// The first part is the ATR.
 impl From<&[u8]> for Answers {
     fn from(input: &[u8]) -> Answers {
         let mut parts = parts(input).map(<[u8]>::to_vec);
-        Answers { atr: parts.next().unwrap_or_default(), answers: parts.collect(), resets: 0 }
+        Answers::new(parts.next().unwrap_or_default(), parts.collect())
     }
 }
 

@@ -3,7 +3,10 @@
 //! libFuzzer calls them (`fuzz/`), and so does an ordinary test with the committed corpus (`tests/corpus.rs`).
 
 mod answers;
+mod conversation;
+mod identity;
 mod insurance;
+mod medical;
 pub mod seed;
 mod signatures;
 mod simulator;
@@ -12,9 +15,11 @@ mod simulator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// The targets; each has a corpus directory of that name in `fuzz/corpus`.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("card_answers", answers::physician),
     ("egk_answers", answers::patient),
+    ("identity_answers", identity::answers),
+    ("medical_answers", medical::answers),
     ("tlv", answers::objects),
     ("insurance_files", insurance::files),
     ("insurance_xml", insurance::document),

@@ -17,6 +17,16 @@ fn egk_answers() {
 }
 
 #[test]
+fn identity_answers() {
+    replay("identity_answers");
+}
+
+#[test]
+fn medical_answers() {
+    replay("medical_answers");
+}
+
+#[test]
 fn tlv() {
     replay("tlv");
 }
