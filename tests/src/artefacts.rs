@@ -24,14 +24,9 @@ pub fn binary(name: &str) -> PathBuf {
     release().join(name)
 }
 
-/// The Python that has the libraries of `tests/python/requirements.txt`; `scripts/setup test` makes it.
+/// The Python that has the libraries of `tests/python`; `scripts/setup` makes it for tests and benchmarks.
 pub fn python() -> PathBuf {
     target().join("test-python/bin/python")
-}
-
-/// The Python that has python-healthcard; `scripts/setup bench` makes it.
-pub fn bench_python() -> PathBuf {
-    target().join("bench-python/bin/python")
 }
 
 /// Where the release artefacts lie, after making sure that they are those of the present sources.

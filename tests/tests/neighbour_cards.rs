@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tests::artefacts::binary;
+use serde_json::Value;
+use tests::artefacts::{binary, python, root};
 use tests::cards::{CardImage, PIN_CH, PIN_QES};
 use tests::desk::module_path;
 use tests::pcscd::Pcscd;
@@ -109,22 +110,23 @@ fn opensc_knows_belgian_cards_and_signs_with_what_it_knows_of_them() {
     assert!(refused.text().contains("CKR_MECHANISM_INVALID"), "{}", refused.text());
 }
 
-/// It prints no street, and the hexadecimal digit F as E. Of Estonian cards it knows those before 2018.
+/// It prints no street, and the hexadecimal digit F as E. Of Belgian cards it knows those whose identity file begins with
+/// the card number, of Estonian ones those before 2018.
 #[test]
-fn eidenv_prints_who_the_holder_of_a_belgian_card_is() {
-    for profile in ["beid17", "beid18"] {
-        let said = Desk::with(profile).run("eidenv", &[]).stdout;
-        for line in [
-            "BELPIC_NAME: Voorbeeld",
-            "BELPIC_FIRSTNAMES: Ada Marie",
-            "BELPIC_NATIONALNUMBER: 79050400220",
-            "BELPIC_BIRTHDATE: 04 MEI  1979",
-            "BELPIC_ZIPCODE: 1000",
-            "BELPIC_MUNICIPALITY: Brussel",
-        ] {
-            assert!(said.contains(line), "{line}: {said}");
-        }
+fn eidenv_prints_who_the_holder_of_an_older_belgian_card_is() {
+    let said = Desk::with("beid17").run("eidenv", &[]).stdout;
+    for line in [
+        "BELPIC_NAME: Voorbeeld",
+        "BELPIC_FIRSTNAMES: Ada Marie",
+        "BELPIC_NATIONALNUMBER: 79050400220",
+        "BELPIC_BIRTHDATE: 04 MEI  1979",
+        "BELPIC_ZIPCODE: 1000",
+        "BELPIC_MUNICIPALITY: Brussel",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
     }
+    let newer = Desk::with("beid18").run("eidenv", &[]);
+    assert!(newer.text().contains("Failed to decode the ID file"), "{}", newer.text());
     let estonian = Desk::with("esteid").run("eidenv", &[]);
     assert!(estonian.text().contains("Not an EstEID or Belpic card"), "{}", estonian.text());
 }
@@ -218,6 +220,25 @@ fn egk_tool_prints_nothing_of_a_faithful_card_and_egk_reader_all_of_it() {
     assert!(!theirs.stdout.contains("Versicherte"), "{}", theirs.text());
     let ours = desk.run(text(&binary("egk-reader")), &["read", "--json"]).expect_success();
     assert!(ours.stdout.contains("\"kvnr\""), "{}", ours.text());
+}
+
+#[test]
+fn python_healthcard_names_the_same_patient_and_insurer_as_egk_reader() {
+    let desk = Desk::with("egk-g21");
+    let script = root().join("tests/python/with_healthcard.py");
+    let theirs = desk.run(text(&python()), &[text(&script)]).expect_success().stdout;
+    let ours = desk.run(text(&binary("egk-reader")), &["read", "--json"]).expect_success().stdout;
+    let [theirs, ours] = [theirs, ours].map(|said| serde_json::from_str::<Value>(&said).unwrap());
+    for (field, path) in [
+        ("insurant_id", "/personal/kvnr"),
+        ("first_name", "/personal/given_name"),
+        ("last_name", "/personal/family_name"),
+        ("birthdate", "/personal/birth_date"),
+        ("insurance_name", "/coverage/payer/name"),
+    ] {
+        assert!(theirs[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {theirs}");
+        assert_eq!(Some(&theirs[field]), ours.pointer(path), "{field} is not {path}");
+    }
 }
 
 /// A daemon with a card in its first reader.

@@ -6,7 +6,7 @@
 
 use card_simulator::server::{Speed, Traffic};
 use serde_json::Value;
-use tests::artefacts::{bench_python, binary, root};
+use tests::artefacts::{binary, python, root};
 use tests::cards::CardImage;
 use tests::pcscd::Pcscd;
 use tests::programs::{Ran, program, run};
@@ -29,8 +29,7 @@ fn main() {
         if ran.success { "record" } else { "none" }
     });
     let script = root().join("tests/python/with_healthcard.py");
-    let python = bench_python();
-    assert!(python.exists(), "python-healthcard is missing; scripts/setup bench installs it");
+    let python = python();
     let python = python.to_str().expect("a path that is text");
     let script = script.to_str().expect("a path that is text");
     let theirs = desk.row("python-healthcard 1.0.5", "PD, VD, generation", python, &[script], |ran| {
