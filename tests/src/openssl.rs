@@ -35,6 +35,35 @@ pub fn verify_signature(data: &Path, signature: &Path, certificate: &Path, diges
     assert!(said.stdout.contains("Verified OK"), "openssl said: {}", said.text());
 }
 
+/// Whether r||s over a digest verifies with the key of a certificate. Files for OpenSSL are written to the directory.
+#[track_caller]
+pub fn verify_raw_ecdsa(digest: &[u8], signature: &[u8], certificate: &Path, directory: &Path) {
+    let file = |name: &str, content: &[u8]| {
+        let path = directory.join(name);
+        fs::write(&path, content).expect("the directory is writable");
+        path
+    };
+    let (digest, signature) = (file("digest", digest), file("signature.der", &ecdsa_der(signature)));
+    let mut verify = program("openssl", ["pkeyutl", "-verify", "-certin", "-inkey"]);
+    verify.arg(certificate).arg("-sigfile").arg(signature).arg("-in").arg(digest);
+    let said = run(&mut verify).expect_success();
+    assert!(said.stdout.contains("Verified Successfully"), "openssl said: {}", said.text());
+}
+
+/// r||s as SEQUENCE { r, s } (RFC 3279 clause 2.2.3).
+fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
+    let integer = |number: &[u8]| {
+        let leading = number.iter().take_while(|byte| **byte == 0).count();
+        let digits = &number[leading..];
+        let sign: &[u8] = if digits.first().is_none_or(|byte| byte & 0x80 != 0) { &[0] } else { &[] };
+        let length = u8::try_from(sign.len() + digits.len()).expect("a number of a curve");
+        [&[2, length], sign, digits].concat()
+    };
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let both = [integer(r), integer(s)].concat();
+    [&[0x30, u8::try_from(both.len()).expect("a curve of at most 384 bits")], both.as_slice()].concat()
+}
+
 /// How OpenSSL reaches the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {

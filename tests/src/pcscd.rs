@@ -16,7 +16,9 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use crate::programs::{program, run};
 
-const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
+/// The driver of the virtual readers, of the package `vsmartcard-vpcd`. It knows its two readers by their place in a device
+/// only, so that a daemon has one such device and more readers are more daemons.
+pub const DRIVER: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 
 /// A running daemon with one virtual device of two readers; it ends with this value.
 pub struct Pcscd {

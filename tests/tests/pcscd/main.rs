@@ -1,5 +1,8 @@
 //! The same through a real PC/SC daemon with a virtual reader, private to each test.
 
+mod recipe;
+mod ten_readers;
+
 use std::fs;
 
 use tests::artefacts::{binary, example, module};
