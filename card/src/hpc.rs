@@ -253,6 +253,15 @@ impl Hpc {
         self.use_puk(application, puk, new)
     }
 
+    /// As [`Hpc::unblock_pin`], with the PUK entered on the reader's pad, and twice a new PIN if one is set. Takes as long as
+    /// the user does.
+    ///
+    /// # Errors
+    /// [`CardError::PinPad`] if the card was not asked, which costs no use of the PUK; else as [`Hpc::unblock_pin`].
+    pub fn unblock_pin_on_pad(&mut self, application: Application, sets_pin: bool) -> Result<(), CardError> {
+        self.use_puk_on_pad(application, sets_pin)
+    }
+
     /// Signs with the key whose [`KeyProfile::id`] is `key_id`.
     ///
     /// `input` is the digest, exactly as long as the curve's field ([`SignatureScheme::Ecdsa`], answer r||s) or 32

@@ -11,6 +11,8 @@ use card_simulator::{NewCard, ProfileName};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
 use cryptoki_sys::*;
 
 mod bench;
@@ -20,6 +22,7 @@ use bench::{Bench, PIN_CH, PIN_QES, WRONG_PIN, key, login, rv};
 
 const AUT: &str = "C.HP.AUT.E384";
 const QES: &str = "C.HP.QES.E384";
+const PUK: &str = "12345678";
 
 /// A card in a reader with a pad, and somebody who does these things in turn.
 fn bench(steps: &[&str], configuration: &str) -> Bench {
@@ -154,6 +157,76 @@ fn a_transport_pin_is_replaced_on_the_pad() {
     assert_eq!(change_on_pad(&bench), CKR_OK);
     assert!(!bench.module.get_token_info(bench.esign()).unwrap().user_pin_to_be_changed());
     on_pad(&bench.session(bench.esign())).unwrap();
+}
+
+/// C_Login(CKU_SO) and C_InitPIN with NULLs, and C_Logout, in a session of its own; what C_InitPIN answers.
+fn unblock_on_pad(bench: &Bench, slot: CK_SLOT_ID) -> CK_RV {
+    let functions = bench.functions();
+    let mut session = 0;
+    let flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+    // SAFETY: the pointers are valid or NULL, as the functions allow.
+    unsafe {
+        let opened = functions.C_OpenSession.unwrap()(slot, flags, null_mut(), None, &mut session);
+        assert_eq!(opened, CKR_OK);
+        assert_eq!(functions.C_Login.unwrap()(session, CKU_SO, null_mut(), 0), CKR_OK);
+        let answer = functions.C_InitPIN.unwrap()(session, null_mut(), 0);
+        assert_eq!(functions.C_CloseSession.unwrap()(session), CKR_OK);
+        answer
+    }
+}
+
+fn block(bench: &Bench, slot: Slot) {
+    let session = bench.session(slot);
+    for expected in [RvError::PinIncorrect, RvError::PinIncorrect, RvError::PinLocked] {
+        assert_eq!(rv(on_pad(&session)), expected);
+    }
+}
+
+#[test]
+fn a_puk_and_a_new_pin_are_entered_on_the_pad() {
+    let new = "654321";
+    let bench = bench(
+        &[
+            WRONG_PIN, WRONG_PIN, WRONG_PIN, // blocked
+            "cancel",  // nothing is spent
+            PUK, new, "111111", // the new PINs differ
+            "99999999", new, new, // a wrong PUK
+            PUK, new, new, // as it should be
+            new, // login
+        ],
+        "",
+    );
+    block(&bench, bench.esign());
+    let (answers, commands) = bench.cost(|| [(); 4].map(|()| unblock_on_pad(&bench, bench.esign().id())));
+    assert_eq!(answers, [CKR_FUNCTION_CANCELED, CKR_PIN_INVALID, CKR_PIN_INCORRECT, CKR_OK]);
+    assert_eq!(commands, 2, "two PUKs reached the card");
+    let summary = bench.reader.inspect(|card| card.image().summary()).unwrap();
+    let pin = summary.passwords.iter().find(|password| password.path.ends_with("PIN.CH")).unwrap();
+    assert_eq!((pin.tries, pin.puk_uses), (3, 8));
+    on_pad(&bench.session(bench.esign())).unwrap();
+}
+
+#[test]
+fn a_puk_that_sets_no_pin_is_all_that_is_entered() {
+    let bench = bench(&[WRONG_PIN, WRONG_PIN, WRONG_PIN, PUK, PIN_QES], "");
+    block(&bench, bench.qes());
+    assert_eq!(unblock_on_pad(&bench, bench.qes().id()), CKR_OK);
+    on_pad(&bench.session(bench.qes())).unwrap();
+}
+
+#[test]
+fn a_puk_and_a_pin_come_from_one_place() {
+    let bench = bench(&[PUK], "");
+    let session = bench.module.open_rw_session(bench.esign()).unwrap();
+    assert_eq!(rv(login(&session, UserType::So, PUK)), RvError::ArgumentsBad, "the pad is there for that");
+    session.login(UserType::So, None).unwrap();
+    let (refused, commands) = bench.cost(|| session.init_pin(&AuthPin::new("654321".into())));
+    assert_eq!((rv(refused), commands), (RvError::ArgumentsBad, 0));
+    let optional = Bench::configured(Some(NewCard::new(ProfileName::HpcP384)), "pin_pad = \"optional\"");
+    optional.reader.set_pin_pad(PinPad::script(vec![Typed::Cancel]));
+    let session = optional.module.open_rw_session(optional.esign()).unwrap();
+    login(&session, UserType::So, PUK).unwrap();
+    session.init_pin(&AuthPin::new("654321".into())).unwrap();
 }
 
 /// A pad at which somebody hesitates until told what to do; the first channel says that the pad asks.

@@ -75,6 +75,15 @@ pub(crate) fn unblock(unblock: &Unblock, common: &Common, out: &mut dyn Write) -
     let Found { mut card, .. } = cards::only(common)?;
     let application = unblock.pin.application();
     let rules = rules(&card, application)?;
+    let pad = card.pin_pad();
+    let able = if unblock.new_pin { pad.modify && rules.puk_sets_pin } else { pad.verify };
+    if able && !unblock.secrets.is_given() {
+        let and_pin = if unblock.new_pin { " and twice the new PIN" } else { "" };
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(std::io::stderr(), "Please enter the PUK{and_pin} on the reader's pad.");
+        card.unblock_pin_on_pad(application, unblock.new_pin)?;
+        return show::done(out, &rules.label, "is unblocked", common.json);
+    }
     let mut secrets = unblock.secrets.open()?;
     let puk = parse(rules, &secrets.next("PUK")?, rules.puk, rules.puk)?;
     let new = match unblock.new_pin {

@@ -83,6 +83,12 @@ pub(super) fn unblock(
     Some(vec![Command::new(0x00, 0x2C, mode, profile.reference).data(fields).sensitive()])
 }
 
+/// RESET RETRY COUNTER as above, with blocks for a reader to fill: the PUK, and the new PIN if one is set.
+pub(super) fn unblock_on_pad(profile: &PinProfile, sets: bool) -> Command {
+    let (mode, blocks) = if sets { (0x00, 2) } else { (0x01, 1) };
+    Command::new(0x00, 0x2C, mode, profile.reference).data(EMPTY_BLOCK.repeat(blocks)).sensitive()
+}
+
 /// Selects the key for the signatures that follow; `None` where each signature names its key.
 pub(super) fn select_key(dialect: Dialect, key: KeyChoice) -> Option<Command> {
     let template = [0x84, 0x01, key.reference, 0x80, 0x01, key.algorithm];

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::{CardError, Hpc, PinPadRefusal, commands};
 use crate::apdu::Channel;
 use crate::pin::{Pin, PinStatus};
-use crate::profile::{Application, ApplicationProfile, Dialect};
+use crate::profile::{Application, ApplicationProfile, Dialect, PinProfile};
 use crate::status::StatusWord;
 use crate::transport::PinEntry;
 
@@ -49,7 +49,19 @@ impl Hpc {
             }
             check_length(new, profile.pin.min, profile.pin.max)?;
         }
-        self.with_secret(|hpc, sent| hpc.enter_and_unblock(profile, (puk, new), sent))
+        self.with_secret(|hpc, sent| hpc.enter_and_unblock(profile, Entered::Here(puk, new), sent))
+    }
+
+    pub(super) fn use_puk_on_pad(&mut self, application: Application, sets: bool) -> Result<(), CardError> {
+        let profile = self.profile.application(application).ok_or(CardError::KeyMissing)?;
+        if sets && !profile.pin.puk_sets_pin {
+            return Err(CardError::PukSetsNoPin);
+        }
+        let pad = self.pin_pad();
+        if !(if sets { pad.modify } else { pad.verify }) {
+            return Err(CardError::PinPad(PinPadRefusal::Absent));
+        }
+        self.with_secret(|hpc, sent| hpc.enter_and_unblock(profile, Entered::OnPad { sets }, sent))
     }
 
     /// Without PINs, the user enters them on the reader's pad.
@@ -124,23 +136,20 @@ impl Hpc {
     fn enter_and_unblock(
         &mut self,
         profile: &'static ApplicationProfile,
-        (puk, new): (&Pin, Option<&Pin>),
+        entered: Entered<'_>,
         sent: &mut bool,
     ) -> Result<(), CardError> {
         let channel = self.enter(profile)?;
         let session = self.session(profile.application)?;
         let before = std::mem::replace(&mut session.pin, PinStatus::Unknown);
-        session.puk = PinStatus::Unknown;
+        let puk_before = std::mem::replace(&mut session.puk, PinStatus::Unknown);
         *sent = true;
-        let rules = &profile.pin;
-        let sent = commands::unblock(self.profile.dialect, rules, puk, new);
-        let mut status = StatusWord::OK;
-        for command in sent.ok_or_else(|| wrong_length(Some(puk), rules.puk, rules.puk))? {
-            status = self.send(&command.on_channel(channel))?.status;
-            if !status.is_ok() {
-                break;
-            }
+        let answer = self.send_puk(&profile.pin, channel, entered);
+        if let Err(CardError::PinPad(_)) = answer {
+            let session = self.session(profile.application)?;
+            (session.pin, session.puk) = (before, puk_before);
         }
+        let status = answer?;
         let session = self.session(profile.application)?;
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => {
@@ -161,6 +170,36 @@ impl Hpc {
             }
             _ => Err(self.unexpected(profile, before, "RESET RETRY COUNTER", status)),
         }
+    }
+
+    /// Sends the commands of a PUK until one is refused; answers what the card said last.
+    fn send_puk(
+        &mut self,
+        rules: &PinProfile,
+        channel: Channel,
+        entered: Entered<'_>,
+    ) -> Result<StatusWord, CardError> {
+        let (puk, new) = match entered {
+            Entered::Here(puk, new) => (puk, new),
+            Entered::OnPad { sets } => {
+                // The reader accepts the same numbers of digits for PUK and PIN; the card knows better.
+                let entry = match sets {
+                    true => PinEntry::Change(rules.min.min(rules.puk)..=rules.max.max(rules.puk)),
+                    false => PinEntry::Verify(rules.puk..=rules.puk),
+                };
+                let command = commands::unblock_on_pad(rules, sets).on_channel(channel);
+                return Ok(self.send_from_pad(&command, &entry)?.status);
+            }
+        };
+        let commands = commands::unblock(self.profile.dialect, rules, puk, new);
+        let mut status = StatusWord::OK;
+        for command in commands.ok_or_else(|| wrong_length(Some(puk), rules.puk, rules.puk))? {
+            status = self.send(&command.on_channel(channel))?.status;
+            if !status.is_ok() {
+                break;
+            }
+        }
+        Ok(status)
     }
 
     /// Goes where the PIN can be used and asks for its state.
@@ -211,6 +250,13 @@ impl Hpc {
         }
         CardError::Status { command, status }
     }
+}
+
+/// Where a PUK comes from, and with it the new PIN if one is set.
+#[derive(Clone, Copy)]
+enum Entered<'p> {
+    Here(&'p Pin, Option<&'p Pin>),
+    OnPad { sets: bool },
 }
 
 impl Session {

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The security officer of PKCS#11 is whoever has the PUK. The cards have no login for it: the PUK is looked at when it
-//! is used, so it waits here, wiped from memory, from C_Login until C_InitPIN (clause 5.5.8) or C_Logout.
+//! is used, so it waits here, wiped from memory, from C_Login until C_InitPIN (clause 5.5.8) or C_Logout. One that will be
+//! entered on the reader's pad is never here.
 //!
 //! Pure state; what has to happen on the card is said by the return values.
 
@@ -78,8 +79,16 @@ pub(crate) struct Login {
 enum Who {
     Nobody,
     User,
-    /// With the PUK, as long as it has not been used.
-    Officer(Option<Pin>),
+    Officer(Puk),
+}
+
+/// An officer's PUK.
+#[derive(Debug)]
+pub(crate) enum Puk {
+    /// As it was typed, until it is handed out.
+    Typed(Option<Pin>),
+    /// Whenever it is needed, it is entered on the reader's pad.
+    OnPad,
 }
 
 impl Login {
@@ -121,24 +130,31 @@ impl Login {
         }
     }
 
-    /// Takes the PUK of a security officer.
-    pub(crate) fn officer_comes(&mut self, puk: Pin) -> Result<()> {
+    /// A security officer is there, with a PUK.
+    pub(crate) fn officer_comes(&mut self, puk: Puk) -> Result<()> {
         match self.who {
             Who::Officer(_) => Err(Error::UserAlreadyLoggedIn),
             Who::User => Err(Error::UserAnotherAlreadyLoggedIn),
             Who::Nobody => {
-                self.who = Who::Officer(Some(puk));
+                self.who = Who::Officer(puk);
                 Ok(())
             }
         }
     }
 
     /// Hands out the officer's PUK, once: whether it was right or not, it is not sent again without being entered again.
-    pub(crate) fn take_puk(&mut self) -> Result<Pin> {
+    /// `None` for one that is entered on the reader's pad, each time anew.
+    pub(crate) fn take_puk(&mut self) -> Result<Option<Pin>> {
         match &mut self.who {
-            Who::Officer(puk) => puk.take().ok_or(Error::UserNotLoggedIn),
+            Who::Officer(Puk::OnPad) => Ok(None),
+            Who::Officer(Puk::Typed(puk)) => puk.take().map(Some).ok_or(Error::UserNotLoggedIn),
             Who::User | Who::Nobody => Err(Error::UserNotLoggedIn),
         }
+    }
+
+    /// Whether the officer's PUK will be entered on the reader's pad.
+    pub(crate) fn has_puk_on_pad(&self) -> bool {
+        matches!(self.who, Who::Officer(Puk::OnPad))
     }
 
     /// The card accepted the PIN of a user login.
@@ -281,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_officer_is_no_user_and_the_puk_is_handed_out_once() {
-        let puk = || Pin::parse(b"12345678", 8, 8).unwrap();
+        let puk = || Puk::Typed(Some(Pin::parse(b"12345678", 8, 8).unwrap()));
         let mut login = Login::new(Policy::Unlimited);
         assert!(matches!(login.take_puk(), Err(Error::UserNotLoggedIn)));
         login.officer_comes(puk()).unwrap();
@@ -289,10 +305,21 @@ mod tests {
         assert!(matches!(login.check_user_login(), Err(Error::UserAnotherAlreadyLoggedIn)));
         assert!(matches!(login.officer_comes(puk()), Err(Error::UserAlreadyLoggedIn)));
         assert!(refused(login.spend(1)));
-        login.take_puk().unwrap();
+        assert!(login.take_puk().unwrap().is_some());
         assert!(login.take_puk().is_err() && login.state() == LoginState::Officer);
         login.lost();
         let _ = login.user_accepted();
         assert!(matches!(login.officer_comes(puk()), Err(Error::UserAnotherAlreadyLoggedIn)));
+    }
+
+    #[test]
+    fn an_officer_whose_puk_is_entered_on_a_pad_may_be_asked_again() {
+        let mut login = Login::new(Policy::OneEach);
+        login.officer_comes(Puk::OnPad).unwrap();
+        for _ in 0..2 {
+            assert!(login.has_puk_on_pad() && login.take_puk().unwrap().is_none());
+        }
+        login.lost();
+        assert!(!login.has_puk_on_pad() && login.take_puk().is_err());
     }
 }

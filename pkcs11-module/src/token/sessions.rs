@@ -225,8 +225,7 @@ impl Module {
                 if all != read_write {
                     return Err(Error::SessionReadOnlyExists);
                 }
-                let puk = pin.ok_or(Error::ArgumentsBad)?;
-                slot.reader.login_officer(slot.application, session.generation, puk)
+                slot.reader.login_officer(slot.application, session.generation, pin)
             }
             _ => Err(Error::UserTypeInvalid),
         }
@@ -257,7 +256,7 @@ impl Module {
     pub(crate) fn init_pin(&self, handle: CK_SESSION_HANDLE, pin: Option<&[u8]>) -> Result<()> {
         let session = self.fresh_session(handle)?;
         let slot = &session.slot;
-        slot.reader.unblock_pin(slot.application, session.generation, pin.unwrap_or_default())
+        slot.reader.unblock_pin(slot.application, session.generation, pin)
     }
 
     /// C_Logout.
