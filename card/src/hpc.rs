@@ -13,6 +13,7 @@ use crate::profile::{
 };
 use crate::transport::{PinPad, Traffic, Transport, WholeAnswers};
 
+mod agree;
 mod beid;
 mod budget;
 mod commands;
@@ -287,6 +288,18 @@ impl Hpc {
         cryptogram: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CardError> {
         self.open_cryptogram(key_id, scheme, cryptogram)
+    }
+
+    /// Agrees on a secret with somebody who has another key on the same curve: the x-coordinate of the point that the key
+    /// whose [`KeyProfile::id`] is `key_id` and theirs have in common (NIST SP 800-56A clause 5.7.1.2), as long as the
+    /// curve's field. Nothing is derived from it.
+    ///
+    /// `point` is their public key, `04‖x‖y`. It is checked before the card is asked.
+    ///
+    /// # Errors
+    /// [`CardError::PointRefused`], [`CardError::CannotAgree`]; [`CardError::NotLoggedIn`] without a login.
+    pub fn agree(&mut self, key_id: u8, point: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        self.agree_on_secret(key_id, point)
     }
 
     /// Ends the login of an application; two commands at most. Without a login, does nothing. A channel of its own stays

@@ -165,6 +165,10 @@ pub struct KeyProfile {
     pub schemes: Vec<(SignatureScheme, u8)>,
     /// How the card deciphers with the key, and the algorithm identifier for it. `None` for keys that do not.
     pub deciphers: Option<(DecipherScheme, u8)>,
+    /// The algorithm identifier by which the card gives out the secret that the key and another one have in common. `None` for
+    /// keys that agree on none.
+    #[serde(default, deserialize_with = "optional_hex_bytes")]
+    pub agrees: Option<Vec<u8>>,
     /// Short file identifier of the certificate; PIV has none.
     #[serde(default)]
     pub certificate_sfid: u8,

@@ -79,6 +79,17 @@ impl PublicKey {
     }
 }
 
+/// Whether the bytes are `04‖x‖y` of a point on the curve (SEC 1 clause 2.3.3). The neutral element is none.
+pub(crate) fn is_point(curve: Curve, bytes: &[u8]) -> bool {
+    const UNCOMPRESSED: u8 = 0x04;
+    let on_curve = match curve {
+        Curve::P256 => point::<NistP256>(bytes).is_some(),
+        Curve::P384 => point::<NistP384>(bytes).is_some(),
+        Curve::BrainpoolP256r1 => point::<BrainpoolP256r1>(bytes).is_some(),
+    };
+    on_curve && bytes.first() == Some(&UNCOMPRESSED)
+}
+
 fn point<C>(bytes: &[u8]) -> Option<VerifyingKey<C>>
 where
     C: EcdsaCurve + CurveArithmetic,

@@ -80,6 +80,8 @@ pub(crate) enum Error {
     AttributeValueInvalid,
     #[error("the template contradicts the object")]
     TemplateInconsistent,
+    #[error("the template lacks what this kind of object needs")]
+    TemplateIncomplete,
     #[error("the token is write-protected")]
     TokenWriteProtected,
     #[error("the state of an operation cannot be taken out")]
@@ -147,6 +149,7 @@ impl Error {
             Error::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
             Error::AttributeValueInvalid => CKR_ATTRIBUTE_VALUE_INVALID,
             Error::TemplateInconsistent => CKR_TEMPLATE_INCONSISTENT,
+            Error::TemplateIncomplete => CKR_TEMPLATE_INCOMPLETE,
             Error::TokenWriteProtected => CKR_TOKEN_WRITE_PROTECTED,
             Error::StateUnsaveable => CKR_STATE_UNSAVEABLE,
             Error::SessionHandleInvalid => CKR_SESSION_HANDLE_INVALID,
@@ -184,11 +187,12 @@ fn card_rv(error: &CardError) -> CK_RV {
         CardError::KeyMissing => CKR_KEY_HANDLE_INVALID,
         CardError::SchemeNotAllowed { .. } => CKR_MECHANISM_INVALID,
         CardError::InputLength { .. } => CKR_DATA_LEN_RANGE,
-        CardError::CannotDecipher => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        CardError::CannotDecipher | CardError::CannotAgree => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        CardError::PointRefused { .. } => CKR_PUBLIC_KEY_INVALID,
         CardError::CryptogramRefused => CKR_ENCRYPTED_DATA_INVALID,
         CardError::Removed => CKR_DEVICE_REMOVED,
         CardError::Status { status, .. } => status_rv(*status),
-        CardError::SignatureLength { .. } => CKR_DEVICE_ERROR,
+        CardError::SignatureLength { .. } | CardError::SecretLength { .. } => CKR_DEVICE_ERROR,
         CardError::Transport(error) => transport_rv(error),
     }
 }
@@ -240,7 +244,7 @@ fn transport_rv(error: &TransportError) -> CK_RV {
 #[cfg(test)]
 mod tests {
     use card::pin::PinStatus;
-    use card::profile::SignatureScheme;
+    use card::profile::{Curve, SignatureScheme};
 
     use super::*;
 
@@ -267,6 +271,9 @@ mod tests {
             (CardError::InputLength { expected: 48, got: 32 }, CKR_DATA_LEN_RANGE),
             (CardError::CannotDecipher, CKR_KEY_FUNCTION_NOT_PERMITTED),
             (CardError::CryptogramRefused, CKR_ENCRYPTED_DATA_INVALID),
+            (CardError::CannotAgree, CKR_KEY_FUNCTION_NOT_PERMITTED),
+            (CardError::PointRefused { curve: Curve::P256 }, CKR_PUBLIC_KEY_INVALID),
+            (CardError::SecretLength { expected: 32, got: 0 }, CKR_DEVICE_ERROR),
             (CardError::Removed, CKR_DEVICE_REMOVED),
             (CardError::Reset, CKR_USER_NOT_LOGGED_IN),
             (CardError::SignatureLength { expected: 96, got: 95 }, CKR_DEVICE_ERROR),

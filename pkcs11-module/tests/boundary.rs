@@ -56,6 +56,7 @@ const WITH_ZEROS: &[(&str, CK_RV)] = &[
     ("C_Sign", CKR_ARGUMENTS_BAD),
     ("C_SignUpdate", CKR_SESSION_HANDLE_INVALID),
     ("C_SignFinal", CKR_ARGUMENTS_BAD),
+    ("C_DeriveKey", CKR_ARGUMENTS_BAD),
     ("C_SeedRandom", CKR_SESSION_HANDLE_INVALID),
     ("C_GenerateRandom", CKR_SESSION_HANDLE_INVALID),
     ("C_GetFunctionStatus", CKR_SESSION_HANDLE_INVALID),

@@ -18,15 +18,34 @@ mod module;
 use bench::{Bench, PIN_CH, key};
 
 const THREADS: u64 = 4;
-const CALLS: u64 = 1500;
+const CALLS: u64 = 1000;
+/// Base point of P-384 (FIPS 186-4 clause D.1.2.4), `04‖x‖y`: somebody's public key, if a weak one.
+const POINT: &str = "04\
+    aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7\
+    3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f";
 
 #[test]
 fn any_call_in_any_order_leaves_a_working_module() {
-    let mut bench = Bench::with(ProfileName::HpcP384);
+    assert_eq!(
+        call_anything(ProfileName::HpcP384, "C.HP.AUT.E384"),
+        0,
+        "no key of this card agrees on anything"
+    );
+}
+
+#[test]
+fn any_call_in_any_order_leaves_a_module_that_works_with_a_card_that_agrees_on_secrets() {
+    let agreed = call_anything(ProfileName::PivP384, "C.PIV.AUT.P384");
+    assert!(agreed > 0, "nothing was agreed on");
+}
+
+/// Answers how many secrets were agreed on meanwhile.
+fn call_anything(profile: ProfileName, label: &str) -> u64 {
+    let mut bench = Bench::with(profile);
     let calls = std::env::var("HOSTILE_HOST_CALLS").map_or(CALLS, |text| text.parse().unwrap());
     let functions = bench.functions();
-    std::thread::scope(|scope| {
-        for number in 0..THREADS {
+    let agreed = std::thread::scope(|scope| {
+        let host = |number| {
             let bench = &bench;
             let functions = &functions;
             scope.spawn(move || {
@@ -39,12 +58,16 @@ fn any_call_in_any_order_leaves_a_working_module() {
                 }
                 // Nonsense alone would only show that nonsense is refused.
                 assert!(host.accepted > calls / 50, "{} calls got through", host.accepted);
-            });
-        }
+                host.agreed
+            })
+        };
+        let hosts: Vec<_> = (0..THREADS).map(host).collect();
+        hosts.into_iter().map(|host| host.join().unwrap()).sum()
     });
-    bench.insert(NewCard::new(ProfileName::HpcP384));
+    bench.insert(NewCard::new(profile));
     let session = bench.logged_in(bench.esign(), PIN_CH);
-    session.sign(&Mechanism::Ecdsa, key(&session, "C.HP.AUT.E384"), &[1; 48]).unwrap();
+    session.sign(&Mechanism::Ecdsa, key(&session, label), &[1; 48]).unwrap();
+    agreed
 }
 
 /// Meanwhile people use the reader.
@@ -66,6 +89,8 @@ struct Host<'f> {
     chance: u64,
     /// Calls that did what they were asked.
     accepted: u64,
+    /// Secrets that were agreed on.
+    agreed: u64,
     sessions: Vec<CK_SESSION_HANDLE>,
     objects: Vec<CK_OBJECT_HANDLE>,
     /// Where the module writes; its ends are watched.
@@ -92,11 +117,20 @@ impl<'f> Host<'f> {
     fn new(bench: &'f Bench, functions: &'f CK_FUNCTION_LIST_3_2, number: u64) -> Host<'f> {
         let chance = 0x9E37_79B9_7F4A_7C15 ^ (number + 1);
         let room = vec![UNTOUCHED; ROOM + FENCE];
-        Host { bench, functions, chance, accepted: 0, sessions: Vec::new(), objects: Vec::new(), room }
+        Host {
+            bench,
+            functions,
+            chance,
+            accepted: 0,
+            agreed: 0,
+            sessions: Vec::new(),
+            objects: Vec::new(),
+            room,
+        }
     }
 
     fn call_something(&mut self) {
-        match self.below(12) {
+        match self.below(13) {
             0 => self.slots(),
             1 | 2 => self.session_calls(),
             3 => self.logins(),
@@ -105,6 +139,7 @@ impl<'f> Host<'f> {
             7 | 8 => self.signatures(),
             9 => self.digests(),
             10 => self.odd_ones(),
+            11 => self.secrets(),
             _ => self.with_nothing(),
         }
         assert!(self.room[ROOM..].iter().all(|byte| *byte == UNTOUCHED), "written behind the buffer");
@@ -238,6 +273,66 @@ impl<'f> Host<'f> {
         }
     }
 
+    /// Key agreements: as they should be, and with anything wrong about them.
+    fn secrets(&mut self) {
+        let session = self.session();
+        let right = self.below(2) == 0;
+        let object = if right { self.key_that_agrees(session) } else { self.object() };
+        let mut point = hex::decode(POINT).unwrap();
+        let mut choose = |as_it_should_be: CK_ULONG, others: &[CK_ULONG]| {
+            if right || self.below(2) == 0 { as_it_should_be } else { others[self.below(others.len())] }
+        };
+        let word = size_of::<CK_ULONG>() as CK_ULONG;
+        let whole = size_of::<CK_ECDH1_DERIVE_PARAMS>() as CK_ULONG;
+        // No more than there is at that place, or impossible.
+        let length = choose(97, &[0, 1, 65, CK_ULONG::MAX]);
+        let kdf = choose(CKD_NULL, &[CKD_SHA256_KDF, CK_ULONG::MAX]);
+        let shared = choose(0, &[1, CK_ULONG::MAX]);
+        let parameter = choose(whole, &[0, whole - 1, CK_ULONG::MAX]);
+        let mut kind = choose(CKK_GENERIC_SECRET, &[CKK_AES, CK_ULONG::MAX]);
+        let mut size = choose(48, &[1, 0, 49, CK_ULONG::MAX]);
+        let second = choose(CKA_VALUE_LEN, &[CKA_LABEL, CKA_VALUE, CKA_KEY_TYPE, CK_ULONG::MAX]);
+        let room = choose(word, &[0, 1, CK_ULONG::MAX]);
+        let entries = choose(2, &[1, 0, CK_ULONG::MAX]);
+        let (public, value, out) = (choose(1, &[0, 2]), choose(1, &[0]), choose(1, &[0]));
+        let mut new = 0;
+        let out = if out == 0 { null_mut() } else { &raw mut new };
+        let mut agreement = CK_ECDH1_DERIVE_PARAMS {
+            kdf,
+            ulSharedDataLen: shared,
+            pSharedData: null_mut(),
+            ulPublicDataLen: length,
+            pPublicData: [null_mut(), point.as_mut_ptr(), self.room.as_mut_ptr()][public as usize],
+        };
+        let mut mechanism = CK_MECHANISM {
+            mechanism: CKM_ECDH1_DERIVE,
+            pParameter: (&raw mut agreement).cast(),
+            ulParameterLen: parameter,
+        };
+        let value = if value == 0 { null_mut() } else { (&raw mut size).cast() };
+        let mut template = [
+            CK_ATTRIBUTE { type_: CKA_KEY_TYPE, pValue: (&raw mut kind).cast(), ulValueLen: word },
+            CK_ATTRIBUTE { type_: second, pValue: value, ulValueLen: room },
+        ];
+        let template = template.as_mut_ptr();
+        if call!(self, C_DeriveKey, session, &mut mechanism, object, template, entries, out) == CKR_OK {
+            self.agreed += 1;
+            self.objects.push(new);
+        }
+    }
+
+    /// What a search for such a key finds now; anything if there is none.
+    fn key_that_agrees(&mut self, session: CK_SESSION_HANDLE) -> CK_OBJECT_HANDLE {
+        let mut yes = CK_TRUE;
+        let mut wanted = [CK_ATTRIBUTE { type_: CKA_DERIVE, pValue: (&raw mut yes).cast(), ulValueLen: 1 }];
+        let (mut found, mut count) = ([0], 0);
+        call!(self, C_FindObjectsFinal, session);
+        call!(self, C_FindObjectsInit, session, wanted.as_mut_ptr(), 1);
+        call!(self, C_FindObjects, session, found.as_mut_ptr(), 1, &mut count);
+        call!(self, C_FindObjectsFinal, session);
+        if count == 1 { found[0] } else { self.object() }
+    }
+
     /// The end and a new beginning, in the middle of everything; and calls no card serves.
     fn odd_ones(&mut self) {
         let (session, object) = (self.session(), self.object());
@@ -265,7 +360,7 @@ impl<'f> Host<'f> {
     fn with_nothing(&mut self) {
         let (session, object) = (self.session(), self.object());
         let (bytes, number) = (null_mut::<CK_BYTE>(), null_mut::<CK_ULONG>());
-        match self.below(10) {
+        match self.below(11) {
             0 => drop(call!(self, C_GetSlotList, 1, null_mut(), null_mut())),
             1 => drop(call!(self, C_GetTokenInfo, self.slot(), null_mut())),
             2 => drop(call!(
@@ -283,6 +378,10 @@ impl<'f> Host<'f> {
             6 => drop(call!(self, C_Sign, session, bytes, 32, bytes, number)),
             7 => drop(call!(self, C_Digest, session, bytes, 8, bytes, number)),
             8 => drop(call!(self, C_Login, session, CKU_USER, bytes, 6)),
+            9 => {
+                let mut new = 0;
+                call!(self, C_DeriveKey, session, null_mut(), object, null_mut(), 1, &mut new);
+            }
             _ => drop(call!(self, C_GetInfo, null_mut())),
         }
     }
@@ -304,6 +403,7 @@ impl<'f> Host<'f> {
             CKM_ECDSA_SHA384,
             CKM_RSA_PKCS,
             CKM_SHA256_RSA_PKCS_PSS,
+            CKM_ECDH1_DERIVE,
             CKM_SHA256,
             CKM_SHA512,
             CKM_AES_GCM,

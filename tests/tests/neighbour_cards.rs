@@ -171,36 +171,26 @@ fn opensc_and_the_module_sign_with_both_keys_of_a_japanese_card() {
     }
 }
 
-/// A key agreement with the key for key management, with OpenSSL as the other side.
+/// Key agreements by OpenSC's driver and by this project's module, with OpenSSL as the other side.
 #[test]
-fn a_piv_card_and_openssl_agree_on_a_secret_over_both_curves() {
-    for (profile, name, curve) in
-        [("piv-rsa", "C.PIV.KM.P256", "prime256v1"), ("piv-p384", "C.PIV.KM.P384", "secp384r1")]
-    {
+fn opensc_the_module_and_openssl_agree_on_the_same_secret() {
+    for (profile, certificate, curve, id, token, our_id) in [
+        ("piv-rsa", "C.PIV.KM.P256", "prime256v1", "03", "PIV ESIGN", "02"),
+        ("piv-p384", "C.PIV.KM.P384", "secp384r1", "03", "PIV ESIGN", "02"),
+        ("esteid", "C.ID.AUT.P384", "secp384r1", "01", "EstEID ESIGN", "01"),
+    ] {
         let desk = Desk::with(profile);
-        let [card_key, own_key, own_point, cards, openssls] =
-            ["card.pem", "own.pem", "own.der", "card.secret", "own.secret"].map(|file| desk.path(file));
-        let certificate = desk.card.certificate(name);
-        for command in [
-            &["x509", "-noout", "-pubkey", "-in", text(&certificate), "-out", text(&card_key)][..],
-            &["ecparam", "-genkey", "-noout", "-name", curve, "-out", text(&own_key)],
-            &["pkey", "-pubout", "-outform", "DER", "-in", text(&own_key), "-out", text(&own_point)],
-            &[
-                "pkeyutl",
-                "-derive",
-                "-inkey",
-                text(&own_key),
-                "-peerkey",
-                text(&card_key),
-                "-out",
-                text(&openssls),
-            ],
-        ] {
-            run(&mut program("openssl", command)).expect_success();
+        let (point, secret) = desk.openssl_agrees(certificate, curve);
+        let agreed = desk.path("agreed");
+        let arguments = ["--derive", "-m", "ECDH1-DERIVE", "-i", text(&point), "-o", text(&agreed)];
+        desk.opensc(&[&arguments[..], &["--id", id]].concat()).expect_success();
+        assert_eq!(fs::read(&agreed).unwrap(), secret, "{profile}");
+        for encoding in [&[][..], &["--derive-pass-der"]] {
+            fs::remove_file(&agreed).unwrap();
+            let login = ["--login", "--pin", PIN_CH, "--token-label", token, "--id", our_id];
+            desk.ours(&[&arguments[..], &login, encoding].concat()).expect_success();
+            assert_eq!(fs::read(&agreed).unwrap(), secret, "{profile}");
         }
-        let arguments = ["--derive", "--id", "03", "-m", "ECDH1-DERIVE", "-i", text(&own_point)];
-        desk.opensc(&[&arguments[..], &["-o", text(&cards)]].concat()).expect_success();
-        assert_eq!(fs::read(cards).unwrap(), fs::read(openssls).unwrap(), "{profile}");
     }
 }
 
@@ -320,6 +310,22 @@ impl Desk {
             &signature,
             if hashed { &["-rawin", "-digest", "sha256"] } else { &[] },
         );
+    }
+
+    /// A fresh key of OpenSSL on the curve, as a file, and the secret that it has in common with the card's.
+    fn openssl_agrees(&self, certificate: &str, curve: &str) -> (PathBuf, Vec<u8>) {
+        let [card, own, point, secret] =
+            ["card.pem", "own.pem", "own.der", "openssl.secret"].map(|file| self.path(file));
+        let certificate = self.card.certificate(certificate);
+        for command in [
+            &["x509", "-noout", "-pubkey", "-in", text(&certificate), "-out", text(&card)][..],
+            &["ecparam", "-genkey", "-noout", "-name", curve, "-out", text(&own)],
+            &["pkey", "-pubout", "-outform", "DER", "-in", text(&own), "-out", text(&point)],
+            &["pkeyutl", "-derive", "-inkey", text(&own), "-peerkey", text(&card), "-out", text(&secret)],
+        ] {
+            run(&mut program("openssl", command)).expect_success();
+        }
+        (point, fs::read(secret).unwrap())
     }
 
     fn opensc_deciphers(&self, id: &str, certificate: &str) {

@@ -1,7 +1,7 @@
 //! What can go wrong with a health professional card, by cause.
 
 use crate::pin::{PinFormatError, PinStatus};
-use crate::profile::SignatureScheme;
+use crate::profile::{Curve, SignatureScheme};
 use crate::status::StatusWord;
 use crate::transport::TransportError;
 
@@ -107,6 +107,23 @@ pub enum CardError {
     /// What was to be deciphered was not made for this key, or was damaged.
     #[error("the cryptogram is not one for this key")]
     CryptogramRefused,
+    /// The key gives out no secret that it has in common with another one.
+    #[error("the key does not agree on secrets")]
+    CannotAgree,
+    /// The other side's public key is not an uncompressed point on the key's curve; nothing was sent.
+    #[error("the other side's public key is no uncompressed point on {curve}")]
+    PointRefused {
+        /// The curve of the card's key.
+        curve: Curve,
+    },
+    /// The card answered with something else than a secret.
+    #[error("common secret of {got} bytes, expected {expected}")]
+    SecretLength {
+        /// Bytes expected.
+        expected: usize,
+        /// Bytes received.
+        got: usize,
+    },
     /// Input of the wrong length; nothing was sent. For [`SignatureScheme::RsaPkcs1`] `expected` is the maximum.
     #[error("input of {got} bytes, expected {expected}")]
     InputLength {

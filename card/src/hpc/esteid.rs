@@ -75,6 +75,15 @@ pub(super) fn sign(key: KeyChoice, digest: &[u8]) -> Command {
     command.data(digest).le(Le::SHORT_WILDCARD)
 }
 
+/// MANAGE SECURITY ENVIRONMENT and PSO DECIPHER with the other side's point behind a padding indicator (ISO/IEC 7816-4 table
+/// 30: no further indication). Not traced: the answer is the secret.
+pub(super) fn agree(algorithm: &[u8], reference: u8, point: &[u8]) -> Vec<Command> {
+    const NO_INDICATION: u8 = 0x00;
+    let template = [tlv::encode(0x80, algorithm), tlv::encode(0x84, &[reference])].concat();
+    let decipher = Command::new(0x00, 0x2A, 0x80, 0x86).data([&[NO_INDICATION], point].concat());
+    vec![Command::new(0x00, 0x22, 0x41, 0xB8).data(template), decipher.le(Le::SHORT_WILDCARD).sensitive()]
+}
+
 /// VERIFY of the PUK, then RESET RETRY COUNTER with or without a new PIN.
 pub(super) fn unblock(profile: &PinProfile, puk: &Pin, new: Option<&Pin>) -> Option<Vec<Command>> {
     let puk = puk.field(profile.format)?;
@@ -157,6 +166,14 @@ mod tests {
         let key = KeyChoice { reference: 0x9F, algorithm: 0x54 };
         assert_eq!(encoded(&select_key(key)), "002241B60680015484019F");
         assert_eq!(encoded(&sign(key, &DIGEST)), format!("002A9E9A30{digest}00"));
+    }
+
+    #[test]
+    fn a_secret_is_asked_for_as_the_published_programs_do() {
+        let commands = agree(&hex!("FF300400"), 0x81, &[0x04; 97]);
+        let point = "04".repeat(97);
+        let expected = ["002241B8098004FF300400840181".to_owned(), format!("002A80866200{point}00")];
+        assert_eq!(commands.iter().map(encoded).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -99,6 +99,18 @@ pub(super) fn signature(kind: KeyKind, answer: &[u8]) -> Option<Vec<u8>> {
     Some([element(r.value, width)?, element(s.value, width)?].concat())
 }
 
+/// GENERAL AUTHENTICATE with the other side's point. Not traced: the answer is the secret.
+pub(super) fn agree(algorithm: &[u8], reference: u8, point: &[u8]) -> Command {
+    let template = tlv::encode(0x7C, &[tlv::encode(0x82, &[]), tlv::encode(0x85, point)].concat());
+    let algorithm = algorithm.first().copied().unwrap_or_default();
+    Command::new(0x00, 0x87, algorithm, reference).data(template).le(Le::SHORT_WILDCARD).sensitive()
+}
+
+/// The secret in an answer; `None` if it is malformed.
+pub(super) fn secret(answer: &[u8]) -> Option<Vec<u8>> {
+    Tlv::find(Tlv::find(answer, 0x7C).ok()?, 0x82).ok().map(<[u8]>::to_vec)
+}
+
 /// A DER number as a field element.
 fn element(number: &[u8], width: usize) -> Option<Vec<u8>> {
     let start = number.iter().position(|&byte| byte != 0).unwrap_or(number.len());
@@ -143,6 +155,17 @@ mod tests {
         let data = format!("7C82010682008182 0100{padded}").replace(' ', "");
         assert_eq!(commands[0], format!("1087079CFF{}", &data[..510]));
         assert_eq!(commands[1], format!("0087079C{:02X}{}00", (data.len() - 510) / 2, &data[510..]));
+    }
+
+    #[test]
+    fn a_secret_is_asked_for_with_the_other_sides_point() {
+        let command = agree(&[0x11], 0x9D, &[0x04; 65]);
+        assert_eq!(encoded(&[command]), [format!("0087119D477C4582008541{}00", "04".repeat(65))]);
+        let answer = tlv::encode(0x7C, &tlv::encode(0x82, &[0xA5; 32]));
+        assert_eq!(secret(&answer), Some(vec![0xA5; 32]));
+        for cut in 0..answer.len() {
+            assert_eq!(secret(&answer[..cut]), None, "cut at {cut}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod boundary;
 mod decrypt;
+mod derive;
 mod digest;
 mod find;
 mod general;

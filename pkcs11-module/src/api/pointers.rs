@@ -9,12 +9,12 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 
 use cryptoki_sys::{
-    CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_MECHANISM, CK_MECHANISM_TYPE, CK_NOTIFY, CK_ULONG,
-    CK_UNAVAILABLE_INFORMATION,
+    CK_ATTRIBUTE, CK_ATTRIBUTE_TYPE, CK_ECDH1_DERIVE_PARAMS, CK_MECHANISM, CK_MECHANISM_TYPE, CK_NOTIFY,
+    CK_ULONG, CK_UNAVAILABLE_INFORMATION,
 };
 
 use crate::error::{Error, Result};
-use crate::token::{Output, Room};
+use crate::token::{Agreement, Output, Room};
 
 /// More elements than any caller of this module has a use for; keeps allocations bounded.
 const MAX_TEMPLATE: usize = 1024;
@@ -257,6 +257,27 @@ impl<'call> Ptr<'call, CK_MECHANISM> {
         let parameter: Ptr<'call, u8> = unsafe { Ptr::new(raw.pParameter.cast()) };
         let parameter = parameter.slice(raw.ulParameterLen).map_err(|_| Error::MechanismParamInvalid)?;
         Ok(MechanismArgument { kind: raw.mechanism, parameter })
+    }
+
+    /// Reads the parameter of CKM_ECDH1_DERIVE (clause 6.3.17) and what it points to.
+    pub(crate) fn agreement(self) -> Result<Agreement<'call>> {
+        let raw = self.read()?;
+        if usize::try_from(raw.ulParameterLen) != Ok(size_of::<CK_ECDH1_DERIVE_PARAMS>()) {
+            return Err(Error::MechanismParamInvalid);
+        }
+        // SAFETY: the caller promises `ulParameterLen` bytes at `pParameter` (clause 3.5), or NULL.
+        let parameter: Ptr<'call, CK_ECDH1_DERIVE_PARAMS> = unsafe { Ptr::new(raw.pParameter.cast()) };
+        let inner = parameter.read().map_err(|_| Error::MechanismParamInvalid)?;
+        let bytes = |address: *mut u8, length| {
+            // SAFETY: the caller promises so many bytes at this address, or NULL.
+            let bytes: Ptr<'call, u8> = unsafe { Ptr::new(address) };
+            bytes.slice(length).map_err(|_| Error::MechanismParamInvalid)
+        };
+        Ok(Agreement {
+            kdf: inner.kdf,
+            shared: bytes(inner.pSharedData, inner.ulSharedDataLen)?,
+            public: bytes(inner.pPublicData, inner.ulPublicDataLen)?,
+        })
     }
 }
 

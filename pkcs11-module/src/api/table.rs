@@ -11,7 +11,9 @@ use cryptoki_sys::*;
 
 use super::boundary;
 use super::pointers::Incoming;
-use super::{decrypt, digest, find, general, interfaces, login, objects, sessions, sign, slots, verify};
+use super::{
+    decrypt, derive, digest, find, general, interfaces, login, objects, sessions, sign, slots, verify,
+};
 
 /// Hands the whole table to another macro.
 macro_rules! functions {
@@ -178,7 +180,7 @@ macro_rules! functions {
                 C_DeriveKey(
                     a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE,
                     d: *mut CK_ATTRIBUTE, e: CK_ULONG, f: *mut CK_OBJECT_HANDLE
-                ) = unsupported();
+                ) = initialised(derive::derive);
                 C_SeedRandom(
                     a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG
                 ) = initialised(general::seed_random);

@@ -1,7 +1,7 @@
-//! Session copies of the card's objects (PKCS#11 v3.1 clauses 5.7.2 to 5.7.6): C_CopyObject, C_DestroyObject,
-//! C_SetAttributeValue, C_GetObjectSize.
+//! Session objects (PKCS#11 v3.1 clauses 5.7.2 to 5.7.6): C_CopyObject, C_DestroyObject, C_SetAttributeValue,
+//! C_GetObjectSize.
 //!
-//! A copy is a second handle with attributes of its own; a copied private key still works on the card, with the login of
+//! They are copies of the card's objects, and [agreed secrets](super::derive). A copy is a second handle with attributes of its own; a copied private key still works on the card, with the login of
 //! its token. pkcs11-provider makes one of each key it uses. Copies live in the session that made them, can be seen from
 //! all sessions of the token, and die with their session; private ones also at logout.
 
@@ -42,13 +42,9 @@ impl Module {
         if object.is(CKA_TOKEN) {
             return Err(Error::TokenWriteProtected);
         }
-        let copy = new_handle();
+        let copy = session.room_for_an_object()?;
         object.set(CKA_UNIQUE_ID, format!("copy {copy}").as_bytes());
-        let mut copies = lock(&session.copies);
-        if copies.len() >= MOST {
-            return Err(Error::HostMemory);
-        }
-        copies.push((copy, Arc::new(object)));
+        lock(&session.copies).push((copy, Arc::new(object)));
         Ok(copy)
     }
 
@@ -102,6 +98,13 @@ impl Module {
     }
 }
 
+impl Session {
+    /// The handle of its next object, if it may have another one. Two threads that ask at once may both get the last one.
+    pub(super) fn room_for_an_object(&self) -> Result<CK_OBJECT_HANDLE> {
+        if lock(&self.copies).len() < MOST { Ok(new_handle()) } else { Err(Error::HostMemory) }
+    }
+}
+
 /// When a template is applied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -121,6 +124,9 @@ fn change(object: &mut Object, template: &[Condition<'_>], when: Change) -> Resu
                 let (before, after) = (flag(&old)?, flag(value)?);
                 check_flag(*kind, (before, after), when)?;
             }
+            // What could be seen may be hidden from now on, but not the other way round (clause 4.10).
+            CKA_SENSITIVE if (flag(&old)?, flag(value)?) == (false, true) => object.withhold_value(),
+            CKA_EXTRACTABLE if (flag(&old)?, flag(value)?) == (true, false) => object.withhold_value(),
             _ if old == *value => continue,
             _ => return Err(Error::AttributeReadOnly),
         }
@@ -142,7 +148,8 @@ fn check_flag(kind: CK_ATTRIBUTE_TYPE, (before, after): (bool, bool), when: Chan
     }
 }
 
-fn flag(value: &[u8]) -> Result<bool> {
+/// A CK_BBOOL.
+pub(super) fn flag(value: &[u8]) -> Result<bool> {
     match value {
         [CK_FALSE] => Ok(false),
         [CK_TRUE] => Ok(true),

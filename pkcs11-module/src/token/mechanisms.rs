@@ -40,7 +40,7 @@ const TABLE: [(CK_MECHANISM_TYPE, Mechanism); 10] = [
 
 /// Opens a cryptogram of the German cards' own hybrid scheme with a CKK_EC key: the template `A6 { 06 curve, 7F49 { 86
 /// ephemeral point }, 86 02 || ciphertext, 8E MAC }` in, the message out (gemSpec_COS clause 14.8.3). There is no standard
-/// mechanism that fits: the card never gives out the shared secret that CKM_ECDH1_DERIVE would have to yield.
+/// mechanism that fits: these cards never give out the shared secret that CKM_ECDH1_DERIVE would have to yield.
 pub(crate) const CKM_HPC_ELC_DECIPHER: CK_MECHANISM_TYPE = CKM_VENDOR_DEFINED | 0x4850_4301;
 
 /// Ways to decipher.
@@ -182,19 +182,25 @@ impl Input {
     }
 }
 
-/// The mechanisms a slot with these keys lists. `raw_only` for keys that ask for a PIN each time: Firefox takes a
+/// The mechanisms that these keys sign with. `raw_only` for keys that ask for a PIN each time: Firefox takes a
 /// hashed mechanism if there is one, and then skips the context-specific login.
-pub(crate) fn offered(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
+pub(crate) fn signing(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
     let sign = TABLE
         .iter()
         .filter(|(_, mechanism)| !(raw_only && mechanism.hash().is_some()))
         .filter(|(_, mechanism)| keys.iter().any(|key| key.algorithm(mechanism.scheme()).is_some()))
         .map(|(kind, _)| *kind);
+    sign.collect()
+}
+
+/// The mechanisms a slot with these keys lists: those of [`signing`], and what else the keys do.
+pub(crate) fn offered(keys: &[&KeyProfile], raw_only: bool) -> Vec<CK_MECHANISM_TYPE> {
     let decipher = DECIPHER
         .iter()
         .filter(|(_, scheme)| keys.iter().any(|key| deciphers(key, *scheme)))
         .map(|(kind, _)| *kind);
-    sign.chain(decipher).collect()
+    let derive = keys.iter().any(|key| key.agrees.is_some()).then_some(CKM_ECDH1_DERIVE);
+    signing(keys, raw_only).into_iter().chain(decipher).chain(derive).collect()
 }
 
 fn deciphers(key: &KeyProfile, scheme: DecipherScheme) -> bool {
@@ -214,6 +220,8 @@ pub(crate) fn info(kind: CK_MECHANISM_TYPE, keys: &[&KeyProfile]) -> Result<CK_M
     let (fits, flags): (Vec<&KeyProfile>, CK_FLAGS) =
         if let Some((_, scheme)) = DECIPHER.iter().find(|(known, _)| *known == kind) {
             (keys.iter().copied().filter(|key| deciphers(key, *scheme)).collect(), CKF_DECRYPT)
+        } else if kind == CKM_ECDH1_DERIVE {
+            (keys.iter().copied().filter(|key| key.agrees.is_some()).collect(), CKF_DERIVE)
         } else {
             let scheme = by_type(kind)?.scheme();
             let signs = |key: &&KeyProfile| key.algorithm(scheme).is_some();
@@ -416,6 +424,10 @@ mod tests {
         assert_eq!(offered(&keys("hba-g21"), false).len(), 12);
         assert_eq!(offered(&[key("hba-g21", "C.HP.ENC.E256")], false), [CKM_HPC_ELC_DECIPHER]);
         assert_eq!(offered(&[key("hba-g21", "C.HP.ENC.R2048")], false), [CKM_RSA_PKCS_OAEP]);
+        assert_eq!(offered(&[key("piv", "C.PIV.KM.P384")], false), [CKM_ECDH1_DERIVE]);
+        let both = key("esteid", "C.EST.AUT.P384");
+        assert_eq!(offered(&[both], true), [CKM_ECDSA, CKM_ECDH1_DERIVE]);
+        assert_eq!(signing(&[both], true), [CKM_ECDSA], "what a public key is for");
     }
 
     #[test]
@@ -435,6 +447,9 @@ mod tests {
         let curve = CKF_EC_F_P | CKF_EC_OID | CKF_EC_UNCOMPRESS;
         assert_eq!(flags(CKM_HPC_ELC_DECIPHER), CKF_HW | CKF_DECRYPT | curve);
         assert_eq!(flags(CKM_SHA384), CKF_DIGEST);
+        let agreement = info(CKM_ECDH1_DERIVE, &[key("piv", "C.PIV.KM.P256")]).unwrap();
+        assert_eq!((agreement.ulMaxKeySize, agreement.flags), (256, CKF_HW | CKF_DERIVE | curve));
+        assert!(matches!(info(CKM_ECDH1_DERIVE, &keys), Err(Error::MechanismInvalid)));
     }
 
     #[test]

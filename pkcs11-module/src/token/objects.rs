@@ -1,22 +1,24 @@
 //! The objects of a token: certificate, public key and private key for each key of the card, and a profile object
 //! (PKCS#11 v3.1 clauses 4.3 to 4.9). All attributes are computed once, when the card has been read.
 
+use std::fmt;
 use std::sync::Arc;
 
 use card::hpc::CardKey;
 use card::profile::{Application, KeyProfile, KeyPurpose};
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, PublicKey, octet_string};
 use super::mechanisms;
 use crate::error::{Error, Result};
 
-/// One object.
-#[derive(Debug, Clone)]
+/// One object. Its values are wiped from memory with it: one may be an agreed secret.
+#[derive(Clone)]
 pub(crate) struct Object {
-    attributes: Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)>,
-    /// Attributes that exist on the card but never leave it.
+    attributes: Vec<(CK_ATTRIBUTE_TYPE, Zeroizing<Vec<u8>>)>,
+    /// Attributes that exist but never leave the card, or the module.
     secrets: &'static [CK_ATTRIBUTE_TYPE],
     /// CKA_PRIVATE: hidden until login.
     pub(crate) private: bool,
@@ -46,10 +48,16 @@ impl Object {
         self.matches(flag, &[CK_TRUE])
     }
 
-    /// Gives an attribute of a copy another value.
+    /// Gives an attribute another value.
     pub(crate) fn set(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
         self.attributes.retain(|(known, _)| *known != kind);
         self.bytes(kind, value);
+    }
+
+    /// CKA_VALUE is there no more, and not for anybody to see.
+    pub(super) fn withhold_value(&mut self) {
+        self.attributes.retain(|(known, _)| *known != CKA_VALUE);
+        self.secrets = &[CKA_VALUE];
     }
 
     /// Bytes of all values that can be read.
@@ -106,9 +114,9 @@ impl Object {
         object.hide_behind_pin(key);
         let signs = key.profile.purpose != KeyPurpose::Encryption;
         object.flag(CKA_VERIFY, signs);
-        let mechanisms = if signs { mechanisms::offered(&[key.profile], raw_only) } else { Vec::new() };
-        object.mechanisms(&mechanisms);
+        object.mechanisms(&mechanisms::signing(&[key.profile], raw_only));
         object.flag(CKA_VERIFY_RECOVER, false);
+        object.flag(CKA_DERIVE, false);
         // C_Encrypt is not offered: what needs the public key only, the caller does better.
         object.flag(CKA_ENCRYPT, false);
         object.flag(CKA_WRAP, false);
@@ -131,6 +139,7 @@ impl Object {
         let mechanisms = mechanisms::offered(&[key.profile], offer.raw_only);
         object.flag(CKA_SIGN, !key.profile.schemes.is_empty());
         object.flag(CKA_DECRYPT, key.profile.deciphers.is_some());
+        object.flag(CKA_DERIVE, key.profile.agrees.is_some());
         for kind in [CKA_SIGN_RECOVER, CKA_UNWRAP, CKA_WRAP_WITH_TRUSTED, CKA_EXTRACTABLE] {
             object.flag(kind, false);
         }
@@ -157,7 +166,6 @@ impl Object {
         self.bytes(CKA_PUBLIC_KEY_INFO, certificate.key_info);
         self.bytes(CKA_START_DATE, &[]);
         self.bytes(CKA_END_DATE, &[]);
-        self.flag(CKA_DERIVE, false);
         self.flag(CKA_LOCAL, true);
         match &certificate.key {
             PublicKey::Ec { parameters, point } => {
@@ -176,7 +184,7 @@ impl Object {
     }
 
     /// What every object has (clause 4.4). The card is read-only.
-    fn common(class: CK_OBJECT_CLASS, label: &str, part: &str) -> Object {
+    pub(super) fn common(class: CK_OBJECT_CLASS, label: &str, part: &str) -> Object {
         let mut object = Object {
             attributes: Vec::new(),
             secrets: &[],
@@ -201,16 +209,24 @@ impl Object {
         self.bytes(CKA_ALLOWED_MECHANISMS, &list);
     }
 
-    fn flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) {
+    pub(super) fn flag(&mut self, kind: CK_ATTRIBUTE_TYPE, value: bool) {
         self.bytes(kind, &[if value { CK_TRUE } else { CK_FALSE }]);
     }
 
-    fn number(&mut self, kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) {
+    pub(super) fn number(&mut self, kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) {
         self.bytes(kind, &value.to_ne_bytes());
     }
 
-    fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
-        self.attributes.push((kind, value.to_vec()));
+    pub(super) fn bytes(&mut self, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
+        self.attributes.push((kind, Zeroizing::new(value.to_vec())));
+    }
+}
+
+/// Values may be secret, or say whose card it is.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<_> = self.attributes.iter().map(|(kind, _)| kind).collect();
+        f.debug_struct("Object").field("private", &self.private).field("attributes", &kinds).finish()
     }
 }
 

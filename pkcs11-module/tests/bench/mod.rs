@@ -28,6 +28,8 @@ use tempfile::TempDir;
 
 use crate::module::Installed;
 
+pub(crate) mod openssl;
+
 /// Test PINs of the simulator.
 pub(crate) const PIN_CH: &str = "123456";
 pub(crate) const PIN_QES: &str = "234567";
@@ -199,7 +201,11 @@ pub(crate) fn key(session: &Session, label: &str) -> ObjectHandle {
 
 /// The certificate with this label, DER.
 pub(crate) fn certificate(session: &Session, label: &str) -> Vec<u8> {
-    let handle = object(session, ObjectClass::CERTIFICATE, label);
+    value(session, object(session, ObjectClass::CERTIFICATE, label))
+}
+
+/// CKA_VALUE of an object.
+pub(crate) fn value(session: &Session, handle: ObjectHandle) -> Vec<u8> {
     match session.get_attributes(handle, &[AttributeType::Value]).unwrap().remove(0) {
         Attribute::Value(value) => value,
         other => panic!("a value, not {other:?}"),

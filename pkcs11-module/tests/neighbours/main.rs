@@ -1,4 +1,5 @@
-//! Cards of other countries through the module, and every signature of every card; OpenSSL is the judge.
+//! Cards of other countries through the module, and every signature, decipherment and key agreement of every card; OpenSSL
+//! is the judge.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,8 +12,10 @@ mod bench;
 #[path = "../module/mod.rs"]
 mod module;
 
+mod agreement;
 mod beid;
 mod esteid;
+mod every_opening;
 mod every_signature;
 mod jpki;
 mod piv;

@@ -107,6 +107,18 @@ impl Reader {
         self.use_key((application, generation, session), |hpc| hpc.decipher(key, scheme, cryptogram))
     }
 
+    /// Agrees on a secret with the other side's point, with the same right as a signature.
+    pub(crate) fn agree(
+        &self,
+        application: Application,
+        generation: u64,
+        session: CK_SESSION_HANDLE,
+        key: u8,
+        point: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.use_key((application, generation, session), |hpc| hpc.agree(key, point))
+    }
+
     /// Whether a PIN may come from where it comes from.
     pub(crate) fn check_where_entered(&self, has_pad: bool, on_pad: bool) -> Result<()> {
         let pad_only = has_pad && self.source.config().pin_pad == PinPad::Only;
