@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use cades::{Algorithm, BuildError, Chain, Curve, Policy, Reason, Revocation, Verdict, prepare, verify};
+use hex_literal::hex;
 use sha2::{Digest, Sha256, Sha384};
 use support::keys::Key;
 use support::{CONTENT, NOW, Person, SIGNED_AT, tlv};
+use support::{forge, pki};
 use time::macros::datetime;
 
 fn everybody() -> Vec<(&'static str, Algorithm, Person)> {
@@ -150,6 +152,85 @@ fn the_digest_is_that_of_the_signed_attributes_as_a_set() {
         };
         assert_eq!(digest, expected, "{name}");
     }
+}
+
+/// The whole CMS, written once more by hand. The constant parts of the attributes are those that certified connectors write.
+#[test]
+fn a_signature_is_byte_for_byte_what_a_connector_would_write() {
+    let ecdsa = hex!("300a 0608 2a8648ce3d040302").to_vec();
+    let pss = hex!(
+        "3041 0609 2a864886f70d01010a 3034 a00f 300d 0609 608648016503040201 0500 a11c 301a 0609 2a864886f70d010108"
+        "300d 0609 608648016503040201 0500 a203 020120"
+    );
+    let digest = hex!("300d 0609 608648016503040201 0500");
+    let ocsp = tlv(0x30, &[&[0x0a, 1, 6]]);
+    for (key, ca_key, scheme) in
+        [(Key::brainpool(), Key::brainpool(), &ecdsa[..]), (Key::rsa(), Key::rsa_ca(), &pss[..])]
+    {
+        let person = Person::physician(key, ca_key);
+        for (version, ocsp_response) in [(1, None), (5, Some(&ocsp[..]))] {
+            let request = cades::SigningRequest { ocsp_response, ..person.request(CONTENT) };
+            let unsigned = prepare(&request).unwrap();
+            let raw = person.key.sign_digest(unsigned.digest());
+            let cms = unsigned.finish(&raw).unwrap();
+
+            let hints = hex!("3030 060b 2a864886f70d0109100204 3121 301f 0c12");
+            let protection = tlv(0x30, &[&digest, &[&[0xa1], &scheme[1..]].concat()]);
+            let mut attributes = [
+                hex!("3018 0609 2a864886f70d010903 310b 0609 2a864886f70d010701").to_vec(),
+                [&hex!("301c 0609 2a864886f70d010905 310f 170d")[..], b"261102093015Z"].concat(),
+                [&hex!("302f 0609 2a864886f70d010904 3122 0420")[..], &Sha256::digest(CONTENT)].concat(),
+                [&hex!("3025 0606 04008d450201 311b 0c19")[..], b"text/plain; charset=utf-8"].concat(),
+                [&hints[..], b"a CMSDocument2sign", &hex!("0609 2a864886f70d010701")].concat(),
+                tlv(0x30, &[&hex!("0609 2a864886f70d010934"), &tlv(0x31, &[&protection])]),
+                tlv(
+                    0x30,
+                    &[&hex!("060b 2a864886f70d010910022f"), &tlv(0x31, &[&forge::ess(&person.certificate)])],
+                ),
+            ];
+            attributes.sort();
+            let value = if scheme == ecdsa { der_value(&raw) } else { raw };
+            let signer_info = tlv(
+                0x30,
+                &[
+                    &[2, 1, 1],
+                    &tlv(0x30, &[&pki::name(pki::CA_NAME), &tlv(0x02, &[&pki::SERIAL])]),
+                    &digest,
+                    &tlv(0xa0, &[&attributes.concat()]),
+                    scheme,
+                    &tlv(0x04, &[&value]),
+                ],
+            );
+            let other = ocsp_response
+                .map(|response| tlv(0xa1, &[&tlv(0xa1, &[&hex!("0608 2b06010505071002"), response])]));
+            let content =
+                tlv(0x30, &[&hex!("0609 2a864886f70d010701"), &tlv(0xa0, &[&tlv(0x04, &[CONTENT])])]);
+            let signed_data = tlv(
+                0x30,
+                &[
+                    &[2, 1, version],
+                    &tlv(0x31, &[&digest]),
+                    &content,
+                    &tlv(0xa0, &[&person.certificate]),
+                    &other.unwrap_or_default(),
+                    &tlv(0x31, &[&signer_info]),
+                ],
+            );
+            let whole = tlv(0x30, &[&hex!("0609 2a864886f70d010702"), &tlv(0xa0, &[&signed_data])]);
+            assert_eq!(cms, whole, "version {version}");
+        }
+    }
+}
+
+/// ECDSA-Sig-Value of r and s, each as the shortest INTEGER.
+fn der_value(raw: &[u8]) -> Vec<u8> {
+    let integer = |number: &[u8]| {
+        let digits: Vec<u8> = number.iter().copied().skip_while(|byte| *byte == 0).collect();
+        let sign = if digits[0] < 0x80 { &[][..] } else { &[0] };
+        tlv(0x02, &[sign, &digits])
+    };
+    let (r, s) = raw.split_at(raw.len() / 2);
+    tlv(0x30, &[&integer(r), &integer(s)])
 }
 
 #[test]
