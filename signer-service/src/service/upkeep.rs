@@ -44,6 +44,7 @@ impl Signer {
     pub async fn renew_evidence(&self) {
         let state = Arc::clone(&self.state);
         let Ok(Ok(tokens)) = blocking(move || state.module.tokens()).await else { return };
+        let mut lacking = 0;
         for token in tokens.iter() {
             let signs = |found: &&CertificateObject| {
                 found.certificate.usage.is_some_and(|usage| usage.document_signature)
@@ -51,9 +52,13 @@ impl Signer {
             for found in token.certificates.iter().filter(signs) {
                 let (der, age) = (&found.certificate.der, ocsp::FRESH / 2);
                 if let Err(error) = self.state.ocsp.status(der, &self.state.anchors, age).await {
+                    lacking += 1;
                     tracing::warn!(%error, "no OCSP answer for a plugged card");
                 }
             }
+        }
+        if lacking == 0 {
+            tracing::debug!("OCSP answers for the plugged cards are at hand");
         }
     }
 

@@ -132,6 +132,7 @@ async fn a_token_names_the_clinician_and_openssl_verifies_it_with_the_published_
         &["dgst", "-sha384", "-verify", "published.pub", "-signature", "signature", "signed"],
     );
     assert!(!desk.log().contains(&token));
+    assert_eq!(desk.cards_in_records().await, (1, 0));
 }
 
 #[tokio::test]

@@ -173,6 +173,8 @@ async fn a_session_ends_by_time_and_by_its_user_and_is_recorded() {
             records.iter().any(|(found, _, said)| found == operation && said == remark)
         };
         if expected.iter().all(found) {
+            let (named, without_card) = desk.cards_in_records().await;
+            assert!(named >= 5 && without_card == 0, "{named} {without_card}");
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -136,6 +136,15 @@ impl Desk {
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
+    /// How many records name a certificate, and how many of these no card.
+    pub(crate) async fn cards_in_records(&self) -> (i64, i64) {
+        let options = SqliteConnectOptions::new().filename(self.path("audit.db")).read_only(true);
+        let mut database = options.connect().await.unwrap();
+        let count = "SELECT COUNT(*), COUNT(*) - COUNT(card) FROM audit WHERE certificate_serial IS NOT NULL";
+        let row = sqlx::query(count).fetch_one(&mut database).await.unwrap();
+        (row.get(0), row.get(1))
+    }
+
     /// Verifies `out.p7s` with OpenSSL and answers the content.
     pub(crate) fn openssl_content(&self, extra: &[&str]) -> Vec<u8> {
         let verify = [
