@@ -104,11 +104,18 @@ def main(address, prescription, out):
             assert again.cms == signed.cms and again.replayed
             pathlib.Path(out).write_bytes(signed.cms)
 
-            verdict = service.VerifySignature(messages.VerifySignatureRequest(cms=signed.cms))
+            # Nobody but the OCSP responder knows whether the certificate is revoked: without asking it the verdict is
+            # INCONCLUSIVE, unless another policy is configured or wished for.
+            question = messages.VerifySignatureRequest(cms=signed.cms, check_revocation_now=True)
+            verdict = service.VerifySignature(question)
             print("signed with", signed.algorithm, "- audit record", signed.audit_sequence)
-            print("verdict:", messages.Verdict.Name(verdict.verdict))
+            print("verdict:", messages.Verdict.Name(verdict.verdict), "under", verdict.revocation_policy)
             for reason in verdict.reasons:
                 print("  ", reason)
+            rules = verdict.prescription_rules
+            print("prescription rules:", messages.PrescriptionRules.State.Name(rules.state))
+            for finding in rules.findings:
+                print("  ", messages.Severity.Name(finding.severity), finding.rule, finding.text)
             if verdict.content != document:
                 sys.exit("the signature is over other bytes")
 

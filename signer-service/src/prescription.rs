@@ -56,6 +56,11 @@ impl Prescription {
         service_rules::check_profession(self, professions)
     }
 
+    /// The professions (dotted OIDs) that may prescribe this; `None` if its number has no flow type.
+    pub fn prescribers(&self) -> Option<&'static [&'static str]> {
+        self.flow_type().map(service_rules::prescribers)
+    }
+
     /// The patient's insurance number, if there is one patient with one number.
     pub fn insured_id(&self) -> Option<&str> {
         self.patient()?.kvnr()

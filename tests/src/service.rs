@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use card_simulator::ocsp::OcspResponder;
 use tempfile::TempDir;
 
 use crate::artefacts::{binary, module};
 use crate::programs::{Ran, run};
+
+/// The address of the OCSP responder in certificates of simulated cards.
+const RESPONDER: &str = "http://ocsp.card-simulator.invalid/";
 
 /// What a service is started with.
 pub struct Setup<'a> {
@@ -40,6 +44,13 @@ impl<'a> Setup<'a> {
             environment: Vec::new(),
             arguments: Vec::new(),
         }
+    }
+
+    /// With the responder of the simulated cards' authority, so that the state of their certificates can be known.
+    pub fn responder(mut self, responder: &OcspResponder) -> Setup<'a> {
+        let addresses = format!("[ocsp.addresses]\n{RESPONDER:?} = {:?}\n", responder.url());
+        self.further_configuration.push_str(&addresses);
+        self
     }
 
     /// With a reader for insurance cards.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use proto::v1::{self, Verdict, sign_prescription_request::InsuranceCheck};
 
 use super::{
@@ -72,6 +72,20 @@ pub struct VerifyArgs {
     /// Have the service ask the OCSP responder for the certificate's state now
     #[arg(long)]
     check_revocation: bool,
+    /// Which knowledge about revocation makes the signature VALID; without, as the service is configured
+    #[arg(long, value_enum, value_name = "POLICY")]
+    revocation_policy: Option<RevocationArg>,
+}
+
+/// Which knowledge about revocation makes a signature VALID.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RevocationArg {
+    /// What the OCSP responder says now
+    Required,
+    /// The OCSP response inside the signature; without it, what the responder says now
+    EmbeddedSuffices,
+    /// None: what is known counts, and unchecked is accepted
+    NotRequired,
 }
 
 /// `read-card`
@@ -174,11 +188,18 @@ pub async fn prepare(client: &mut Client, args: &PrepareArgs) -> Result<Outcome,
 /// # Errors
 /// Files, or a refusal of the service.
 pub async fn verify(client: &mut Client, args: &VerifyArgs) -> Result<Outcome, ClientError> {
-    let cms = read_file(&args.file)?;
-    let answer = client
-        .verify_signature(v1::VerifySignatureRequest { cms, check_revocation_now: args.check_revocation })
-        .await?
-        .into_inner();
+    let revocation_policy = match args.revocation_policy {
+        None => v1::RevocationPolicy::Unspecified,
+        Some(RevocationArg::Required) => v1::RevocationPolicy::Required,
+        Some(RevocationArg::EmbeddedSuffices) => v1::RevocationPolicy::EmbeddedSuffices,
+        Some(RevocationArg::NotRequired) => v1::RevocationPolicy::NotRequired,
+    };
+    let request = v1::VerifySignatureRequest {
+        cms: read_file(&args.file)?,
+        check_revocation_now: args.check_revocation,
+        revocation_policy: revocation_policy.into(),
+    };
+    let answer = client.verify_signature(request).await?.into_inner();
     if let Some(path) = &args.content {
         write_file(path, &answer.content)?;
     }

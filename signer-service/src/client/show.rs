@@ -88,8 +88,17 @@ pub(super) fn verified(answer: &v1::VerifySignatureResponse) -> String {
     text.line("status now", &status(answer.status_now.as_ref()));
     let facts = answer.signer_facts.clone().unwrap_or_default();
     text.line("profession", &facts.profession_oids.join(", "));
+    let of =
+        if answer.qualified_required { "prescribers' qualified certificates" } else { "any certificate" };
+    text.line("policy", &format!("revocation {}, {of}", answer.revocation_policy));
     text.line("content", &format!("{} bytes", answer.content.len()));
     text.findings(&answer.format);
+    if let Some(rules) = &answer.prescription_rules {
+        let state = short(rules.state().as_str_name(), "STATE_").to_lowercase().replace('_', " ");
+        text.line("prescription rules", &state);
+        text.line("flow type", &rules.flow_type);
+        text.findings(&rules.findings);
+    }
     text.finish()
 }
 
@@ -107,6 +116,8 @@ pub(super) fn verified_json(answer: &v1::VerifySignatureResponse) -> Value {
         "status_now": status_json(answer.status_now.as_ref()),
         "signer_facts": answer.signer_facts.as_ref().map(facts_json),
         "revocation_policy": answer.revocation_policy,
+        "qualified_required": answer.qualified_required,
+        "prescription_rules": answer.prescription_rules.as_ref().map(rules_json),
         "content_bytes": answer.content.len(),
     })
 }
@@ -117,6 +128,15 @@ fn status(status: Option<&v1::CertificateStatus>) -> String {
     let revoked = status.revoked_at.map(|_| format!("since {}", time(status.revoked_at)));
     let produced = status.produced_at.map(|_| format!("(answer of {})", time(status.produced_at)));
     joined(&[&word, &revoked.unwrap_or_default(), &produced.unwrap_or_default(), &status.text], " ")
+}
+
+fn rules_json(rules: &v1::PrescriptionRules) -> Value {
+    json!({
+        "state": short(rules.state().as_str_name(), "STATE_"),
+        "flow_type": rules.flow_type,
+        "judged_at": time(rules.judged_at),
+        "findings": findings(&rules.findings),
+    })
 }
 
 fn status_json(status: Option<&v1::CertificateStatus>) -> Value {

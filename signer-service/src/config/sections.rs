@@ -280,7 +280,7 @@ impl Default for Insurance {
 
 impl Default for Verification {
     fn default() -> Self {
-        Verification { revocation: RevocationDemand::NotRequired, require_qualified: true }
+        Verification { revocation: RevocationDemand::Required, require_qualified: true }
     }
 }
 

@@ -56,19 +56,23 @@ pub(super) fn check(prescription: &Prescription, at: time::OffsetDateTime) -> Ve
     findings
 }
 
-/// May this profession prescribe with this flow type? Physicians and dentists; 166 physicians only; 162 also
-/// psychotherapists.
+/// Which professions prescribe with a flow type: physicians and dentists; 166 physicians only; 162 also psychotherapists.
+pub(super) fn prescribers(flow_type: &str) -> &'static [&'static str] {
+    match flow_type {
+        "166" => &["1.2.276.0.76.4.30"],
+        "162" => cades::PRESCRIBERS,
+        _ => &["1.2.276.0.76.4.30", "1.2.276.0.76.4.31"],
+    }
+}
+
+/// May one of these professions prescribe with this flow type?
 pub(super) fn check_profession(prescription: &Prescription, professions: &[String]) -> Option<Finding> {
-    let allowed: &[&str] = match prescription.flow_type()? {
-        "166" => &["30"],
-        "162" => &["30", "31", "45", "46", "47"],
-        _ => &["30", "31"],
-    };
+    let allowed = prescribers(prescription.flow_type()?);
     // A certificate without admission is not that of a professional card: a soft token or a sealing key.
     if professions.is_empty() {
         return None;
     }
-    let fits = |oid: &String| oid.strip_prefix("1.2.276.0.76.4.").is_some_and(|last| allowed.contains(&last));
+    let fits = |oid: &String| allowed.contains(&oid.as_str());
     (!professions.iter().any(fits)).then(|| Finding::of(Rule::FlowTypeProfession, "Bundle/identifier/value"))
 }
 
@@ -237,7 +241,7 @@ fn day(text: &str) -> Option<Date> {
 
 impl Prescription {
     /// First three digits of the prescription number, if it has its form.
-    fn flow_type(&self) -> Option<&str> {
+    pub(crate) fn flow_type(&self) -> Option<&str> {
         let id = self.identifier(PRESCRIPTION_ID)?;
         check_digit::is_prescription_id_form(id).then(|| id.get(..3))?
     }

@@ -34,19 +34,26 @@ pub(super) async fn call(
     };
     let content = request.prescription;
     let answer = blocking(move || {
-        let findings = findings(&content, professions.as_deref());
-        findings.map(|findings| judge(&findings, &state.config.rules))
+        let prescription = Prescription::parse(&content)?;
+        let findings = findings(&prescription, OffsetDateTime::now_utc(), professions.as_deref())?;
+        Ok::<_, Refusal>(judge(&findings, &state.config.rules))
     })
     .await?;
     let findings = answer.unwrap_or_else(|refusal| vec![convert::refused_document(&refusal)]);
-    let is_error = |finding: &v1::Finding| finding.severity() == v1::Severity::Error;
     Ok(v1::CheckPrescriptionResponse { signable: !findings.iter().any(is_error), findings })
 }
 
-/// Everything the rules say of a document that would be signed now.
-pub(super) fn findings(content: &[u8], professions: Option<&[String]>) -> Result<Vec<Finding>, Refusal> {
-    let prescription = Prescription::parse(content)?;
-    let mut findings = prescription.check(OffsetDateTime::now_utc())?;
+pub(super) fn is_error(finding: &v1::Finding) -> bool {
+    finding.severity() == v1::Severity::Error
+}
+
+/// Everything the rules say of a document that is signed at a time by somebody of these professions.
+pub(super) fn findings(
+    prescription: &Prescription,
+    at: OffsetDateTime,
+    professions: Option<&[String]>,
+) -> Result<Vec<Finding>, Refusal> {
+    let mut findings = prescription.check(at)?;
     findings.extend(professions.and_then(|professions| prescription.check_profession(professions)));
     Ok(findings)
 }

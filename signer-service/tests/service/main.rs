@@ -15,5 +15,6 @@ mod postgres;
 mod random_requests;
 mod soft_token;
 mod support;
+mod verdicts;
 mod watching;
 mod web;

@@ -31,29 +31,36 @@ fn a_prescription_signed_with_rsa_pss_verifies_with_openssl() {
     assert_eq!(desk.openssl_content(&["-cades"]), fs::read(fixture("prescription.xml")).unwrap());
 }
 
-#[test]
-fn the_verdict_follows_the_policy() {
-    let desk = Desk::configured(&BOTH, "[verification]\nrequire_qualified = false\n");
-    desk.sign("prescription.xml", PIN);
-    let verify = |name: &str| {
-        let mut verify = desk.client_command(&["verify", "--json"]);
-        verify.arg(desk.path(name)).arg("--content").arg(desk.path("out.xml")).output().unwrap()
+#[tokio::test]
+async fn a_signature_that_does_not_fit_the_certificate_is_thrown_away_and_recorded() {
+    let mut desk = Desk::with(&BOTH);
+    desk.stop();
+    // The card holds a certificate of the right authority over another key.
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
+    let tool = |program: &str, line: &str| {
+        let words = words(line);
+        desk.tool(program, &words.iter().map(String::as_str).collect::<Vec<&str>>())
     };
-    let output = verify("out.p7s");
-    assert_eq!(output.status.code(), Some(0), "{}", json(&output));
-    assert_eq!((&json(&output)["verdict"], &json(&output)["chain"]), (&"VALID".into(), &"OK".into()));
-    assert_eq!(fs::read(desk.path("out.xml")).unwrap(), fs::read(fixture("prescription.xml")).unwrap());
-
-    let mut changed = fs::read(desk.path("out.p7s")).unwrap();
-    let at = changed.windows(4).position(|window| window == b"1964").unwrap();
-    changed[at] = b'2';
-    fs::write(desk.path("changed.p7s"), changed).unwrap();
-    let output = verify("changed.p7s");
-    assert_eq!(output.status.code(), Some(7), "{}", json(&output));
-    assert_eq!(json(&output)["mathematics"]["content_digest"], false);
-
-    fs::write(desk.path("nothing.p7s"), "nothing").unwrap();
-    assert_eq!(json(&verify("nothing.p7s"))["error"]["reason"], "NOT_CMS");
+    tool("openssl", &format!("genpkey {P384} -out other.pem"));
+    tool("openssl", "req -new -key other.pem -subj /CN=Holder -out other.csr");
+    fs::write(desk.path("extensions"), "keyUsage=critical,nonRepudiation\n").unwrap();
+    tool(
+        "openssl",
+        "x509 -req -in other.csr -CA ca.pem -CAkey ca.key -days 30 -extfile extensions -outform DER -out other.der",
+    );
+    let token = format!("--module {MODULE} --token-label card --login --pin {PIN}");
+    tool("pkcs11-tool", &format!("{token} --delete-object --type cert --id 01"));
+    tool(
+        "pkcs11-tool",
+        &format!("{token} --write-object other.der --type cert --id 01 --label C.HP.QES.E384"),
+    );
+    desk.kill_and_start();
+    let output = desk.sign_with_key("prescription.xml", PIN, "order-1");
+    assert_eq!(json(&output)["error"]["reason"], "SELF_CHECK_FAILED");
+    assert!(!desk.path("out.p7s").exists());
+    let records = desk.records().await;
+    assert_eq!(records.len(), 1);
+    assert_eq!((records[0].0.as_str(), records[0].1.as_str()), ("SignPrescription", "SELF_CHECK_FAILED"));
 }
 
 #[test]
