@@ -163,7 +163,7 @@ impl AuditTrail {
             return writer.write(entry.clone(), at, None).await;
         }
         let mut transaction = self.chain.database.pool.begin().await?;
-        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at).await?;
         transaction.commit().await?;
         Ok(sequence)
     }

@@ -72,7 +72,7 @@ impl AuditTrail {
         .bind(case.body)
         .execute(&mut *transaction)
         .await?;
-        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at).await?;
         transaction.commit().await?;
         Ok(Some(sequence))
     }
@@ -100,7 +100,7 @@ impl AuditTrail {
         if changed.rows_affected() != 1 {
             return Ok(None);
         }
-        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at).await?;
         transaction.commit().await?;
         Ok(Some(sequence))
     }

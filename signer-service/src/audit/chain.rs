@@ -4,11 +4,12 @@ use sqlx::{Any, AnyConnection, Row, Transaction, any::AnyRow};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{AuditError, Checkpoint, CheckpointKey, Entry, Line, Record, claims::lock_number, record};
-use crate::database::Database;
+use crate::database::{Database, places};
 
 const INSERT: &str = "INSERT INTO audit (node, sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
-     certificate_serial, document_sha256, remark, patient, card, hash) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+     certificate_serial, document_sha256, remark, patient, card, hash) VALUES ";
+/// Columns of [`INSERT`].
+const INSERTED: usize = 13;
 const COLUMNS: &str = "sequence, recorded_at, request_id, operation, outcome, certificate_issuer, \
      certificate_serial, document_sha256, remark, patient, card, hash";
 /// Records between two checkpoints that the service writes on its own.
@@ -22,9 +23,6 @@ pub(super) struct Chain {
     /// Whose chain this is.
     pub(super) node: String,
 }
-
-/// The newest record: its number and hash. Known to whoever appends within one transaction.
-pub(super) type Tip = Option<(u64, String)>;
 
 impl Chain {
     /// All records and checkpoints of this node in order, and a fresh checkpoint over the last record.
@@ -60,59 +58,62 @@ impl Chain {
         Ok(lines)
     }
 
-    /// Appends a record. The first of a transaction comes without a tip.
+    /// Appends a record; [`Chain::append_all`] of one.
     pub(super) async fn append(
         &self,
         transaction: &mut Transaction<'static, Any>,
         entry: &Entry,
         at: OffsetDateTime,
-        tip: &mut Tip,
     ) -> Result<u64, AuditError> {
-        let (newest, previous) = match tip.take() {
-            Some(known) => known,
-            None => {
-                if self.database.is_shared() {
-                    self.wait_for_turn(transaction).await?;
-                }
-                self.newest(transaction).await?
-            }
-        };
-        let mut record = Record {
-            sequence: newest + 1,
-            recorded_at: at.format(&Rfc3339)?,
-            request_id: entry.request_id.clone(),
-            operation: entry.operation.to_owned(),
-            outcome: entry.outcome.clone(),
-            certificate_issuer: entry.certificate_issuer.clone(),
-            certificate_serial: entry.certificate_serial.clone(),
-            document_sha256: entry.document_sha256.map(hex::encode),
-            remark: entry.remark.clone(),
-            patient: entry.patient.clone(),
-            card: entry.card.clone(),
-            hash: String::new(),
-        };
-        record.hash = record.hash_after(&previous);
-        sqlx::query(INSERT)
-            .bind(&self.node)
-            .bind(signed(record.sequence))
-            .bind(&record.recorded_at)
-            .bind(&record.request_id)
-            .bind(&record.operation)
-            .bind(&record.outcome)
-            .bind(&record.certificate_issuer)
-            .bind(&record.certificate_serial)
-            .bind(&record.document_sha256)
-            .bind(&record.remark)
-            .bind(&record.patient)
-            .bind(&record.card)
-            .bind(&record.hash)
-            .execute(&mut **transaction)
-            .await?;
-        if record.sequence.is_multiple_of(CHECKPOINT_EVERY) {
-            self.add_checkpoint(transaction, record.sequence, &record.hash, record.recorded_at).await?;
+        self.append_all(transaction, &[(entry, at)]).await
+    }
+
+    /// Appends records in one statement and answers the number of the first. Once in a transaction: the newest record
+    /// is known within it only, because others of this process append, too.
+    pub(super) async fn append_all(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        entries: &[(&Entry, OffsetDateTime)],
+    ) -> Result<u64, AuditError> {
+        if self.database.is_shared() {
+            self.wait_for_turn(transaction).await?;
         }
-        *tip = Some((record.sequence, record.hash));
-        Ok(record.sequence)
+        let (newest, mut previous) = self.newest(transaction).await?;
+        let mut records = Vec::with_capacity(entries.len());
+        for (sequence, (entry, at)) in (newest + 1..).zip(entries) {
+            let record = linked(entry, sequence, at.format(&Rfc3339)?, &previous);
+            previous.clone_from(&record.hash);
+            records.push(record);
+        }
+        self.insert(transaction, &records).await?;
+        for record in records.iter().filter(|record| record.sequence.is_multiple_of(CHECKPOINT_EVERY)) {
+            let at = record.recorded_at.clone();
+            self.add_checkpoint(transaction, record.sequence, &record.hash, at).await?;
+        }
+        Ok(newest + 1)
+    }
+
+    async fn insert(&self, connection: &mut AnyConnection, records: &[Record]) -> Result<(), AuditError> {
+        let statement = format!("{INSERT}{}", places(records.len(), INSERTED));
+        let mut insert = sqlx::query(sqlx::AssertSqlSafe(statement));
+        for record in records {
+            insert = insert
+                .bind(&self.node)
+                .bind(signed(record.sequence))
+                .bind(&record.recorded_at)
+                .bind(&record.request_id)
+                .bind(&record.operation)
+                .bind(&record.outcome)
+                .bind(&record.certificate_issuer)
+                .bind(&record.certificate_serial)
+                .bind(&record.document_sha256)
+                .bind(&record.remark)
+                .bind(&record.patient)
+                .bind(&record.card)
+                .bind(&record.hash);
+        }
+        insert.execute(connection).await?;
+        Ok(())
     }
 
     async fn add_checkpoint(
@@ -174,6 +175,26 @@ impl Chain {
         lock.execute(connection).await?;
         Ok(())
     }
+}
+
+/// The record of an attempt, linked to the one before.
+fn linked(entry: &Entry, sequence: u64, recorded_at: String, previous: &str) -> Record {
+    let mut record = Record {
+        sequence,
+        recorded_at,
+        request_id: entry.request_id.clone(),
+        operation: entry.operation.to_owned(),
+        outcome: entry.outcome.clone(),
+        certificate_issuer: entry.certificate_issuer.clone(),
+        certificate_serial: entry.certificate_serial.clone(),
+        document_sha256: entry.document_sha256.map(hex::encode),
+        remark: entry.remark.clone(),
+        patient: entry.patient.clone(),
+        card: entry.card.clone(),
+        hash: String::new(),
+    };
+    record.hash = record.hash_after(previous);
+    record
 }
 
 fn record_of(row: &AnyRow) -> Result<Record, sqlx::Error> {

@@ -4,13 +4,14 @@
 //! whatever happens in between - the answer is lost, the power fails, the process is killed - a key has either an
 //! answer that is recorded, or none that anybody got. Documents are not kept: who asks again sends it again.
 
-use std::sync::atomic::Ordering;
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use sqlx::{AnyConnection, Row};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{AuditError, AuditTrail, Claim, Entry, writer::Kept};
+use crate::database::places;
 
 /// How long answers are kept: longer than anybody repeats a call.
 const KEPT: Duration = Duration::days(30);
@@ -52,9 +53,9 @@ impl AuditTrail {
             return writer.take(take).await;
         }
         let mut transaction = self.chain.database.pool.begin().await?;
-        let taken = take.carry_out(&mut transaction).await?;
+        let taken = Take::carry_out_all(&mut transaction, &[&take]).await?.pop();
         transaction.commit().await?;
-        Ok(taken)
+        taken.ok_or(AuditError::Answer)
     }
 
     /// Writes a record and, in the same transaction, the answer of a claimed key. `answer` gets the record's number.
@@ -76,8 +77,8 @@ impl AuditTrail {
             Some(held) => held,
             None => self.chain.database.pool.begin().await?,
         };
-        let sequence = self.chain.append(&mut transaction, entry, at, &mut None).await?;
-        keep(&mut transaction, &claim.entered.key, answer(sequence)).await?;
+        let sequence = self.chain.append(&mut transaction, entry, at).await?;
+        keep_all(&mut transaction, &[(&claim.entered.key, answer(sequence))]).await?;
         transaction.commit().await?;
         Ok(sequence)
     }
@@ -127,53 +128,84 @@ pub(super) struct Take {
 }
 
 impl Take {
-    pub(super) async fn carry_out(&self, connection: &mut AnyConnection) -> Result<Taken, AuditError> {
-        let Take { key, document, now, oldest, clean } = self;
-        if *clean {
-            let forget = sqlx::query("DELETE FROM result WHERE begun_at < $1").bind(oldest);
+    /// Takes keys. Those that nobody took before are taken by one statement.
+    pub(super) async fn carry_out_all(
+        connection: &mut AnyConnection,
+        takes: &[&Take],
+    ) -> Result<Vec<Taken>, AuditError> {
+        if let Some(take) = takes.iter().find(|take| take.clean) {
+            let forget = sqlx::query("DELETE FROM result WHERE begun_at < $1").bind(&take.oldest);
             forget.execute(&mut *connection).await?;
         }
+        let mut new = insert(&mut *connection, takes).await?;
+        let mut taken = Vec::with_capacity(takes.len());
+        for take in takes {
+            taken.push(if new.remove(&take.key) {
+                Taken::New
+            } else {
+                take.look_up(&mut *connection).await?
+            });
+        }
+        Ok(taken)
+    }
+
+    /// What became of a key that was taken before.
+    async fn look_up(&self, connection: &mut AnyConnection) -> Result<Taken, AuditError> {
+        let Take { key, document, now, oldest, .. } = self;
         let known =
             sqlx::query("SELECT document_sha256, answer, begun_at FROM result WHERE idempotency_key = $1");
-        let row = match known.bind(key).fetch_optional(&mut *connection).await? {
-            Some(row) if row.try_get::<String, _>(2)? < *oldest => {
-                let forget = sqlx::query("DELETE FROM result WHERE idempotency_key = $1").bind(key);
-                forget.execute(&mut *connection).await?;
-                None
-            }
-            row => row,
-        };
-        Ok(match row {
-            None => {
-                let take =
-                    "INSERT INTO result (idempotency_key, document_sha256, begun_at) VALUES ($1, $2, $3)";
-                let take = sqlx::query(take).bind(key).bind(document).bind(now);
-                take.execute(&mut *connection).await?;
-                Taken::New
-            }
-            Some(row) if row.try_get::<String, _>(0)? != *document => Taken::OtherDocument,
-            Some(row) => match row.try_get::<Option<String>, _>(1)? {
-                None => Taken::Interrupted,
-                Some(answer) => {
-                    Taken::Answered(BASE64_STANDARD.decode(answer).map_err(|_| AuditError::Answer)?)
-                }
-            },
-        })
+        let row = known.bind(key).fetch_one(&mut *connection).await?;
+        if row.try_get::<String, _>(2)? < *oldest {
+            let again = "UPDATE result SET document_sha256 = $1, begun_at = $2, answer = NULL \
+                 WHERE idempotency_key = $3";
+            let again = sqlx::query(again).bind(document).bind(now).bind(key);
+            again.execute(connection).await?;
+            return Ok(Taken::New);
+        }
+        if row.try_get::<String, _>(0)? != *document {
+            return Ok(Taken::OtherDocument);
+        }
+        let Some(answer) = row.try_get::<Option<String>, _>(1)? else { return Ok(Taken::Interrupted) };
+        Ok(Taken::Answered(BASE64_STANDARD.decode(answer).map_err(|_| AuditError::Answer)?))
     }
 }
 
-/// Keeps the answer of a key that has none yet.
-pub(super) async fn keep(
+/// Takes those keys that are new and answers which these were.
+async fn insert(connection: &mut AnyConnection, takes: &[&Take]) -> Result<HashSet<String>, AuditError> {
+    let statement = format!(
+        "INSERT INTO result (idempotency_key, document_sha256, begun_at) VALUES {} \
+         ON CONFLICT (idempotency_key) DO NOTHING RETURNING idempotency_key",
+        places(takes.len(), 3)
+    );
+    let mut insert = sqlx::query(sqlx::AssertSqlSafe(statement));
+    for take in takes {
+        insert = insert.bind(&take.key).bind(&take.document).bind(&take.now);
+    }
+    let rows = insert.fetch_all(connection).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Keeps the answers of keys that have none yet.
+pub(super) async fn keep_all(
     connection: &mut AnyConnection,
-    key: &str,
-    answer: Vec<u8>,
+    answers: &[(&str, Vec<u8>)],
 ) -> Result<(), AuditError> {
-    let kept = sqlx::query("UPDATE result SET answer = $1 WHERE idempotency_key = $2 AND answer IS NULL")
-        .bind(BASE64_STANDARD.encode(answer))
-        .bind(key)
-        .execute(connection)
-        .await?;
-    if kept.rows_affected() == 1 { Ok(()) } else { Err(AuditError::Answer) }
+    // Both databases call the columns of VALUES so.
+    let statement = format!(
+        "UPDATE result SET answer = new.column2 FROM (VALUES {}) AS new \
+         WHERE idempotency_key = new.column1 AND answer IS NULL",
+        places(answers.len(), 2)
+    );
+    let mut keep = sqlx::query(sqlx::AssertSqlSafe(statement));
+    for (key, answer) in answers {
+        keep = keep.bind(*key).bind(BASE64_STANDARD.encode(answer));
+    }
+    let kept = keep.execute(connection).await?.rows_affected();
+    if usize::try_from(kept).is_ok_and(|kept| kept == answers.len()) {
+        Ok(())
+    } else {
+        Err(AuditError::Answer)
+    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     AuditError, Entry,
-    chain::{Chain, Tip},
+    chain::Chain,
     claims::Entered,
-    results::{Take, Taken, keep},
+    results::{Take, Taken, keep_all},
 };
 
 /// Orders that wait; callers beyond that wait for room.
@@ -136,39 +136,68 @@ async fn write(chain: &Chain, group: Vec<Order>) {
     }
 }
 
-/// Everything or nothing. The tip is known within the transaction only: others of this process append, too.
+/// Everything or nothing. Keys are taken first: nobody has a record of a key in the same group that takes it.
 async fn together(chain: &Chain, group: &[Order]) -> Result<Vec<Outcome>, AuditError> {
-    let mut tip = None;
     let mut transaction = chain.database.pool.begin().await?;
-    let mut outcomes = Vec::new();
-    for order in group {
-        match order {
-            Order::Record(job) => {
-                let number = append(chain, &mut transaction, &job.what, &mut tip).await?;
-                outcomes.push(Outcome::Recorded(number));
-            }
-            Order::Take(job) => outcomes.push(Outcome::Taken(job.what.carry_out(&mut transaction).await?)),
-            Order::Finish(_) => {}
-        }
+    let takes: Vec<&Take> = group.iter().filter_map(Order::to_take).collect();
+    let mut taken = Vec::new().into_iter();
+    if !takes.is_empty() {
+        taken = Take::carry_out_all(&mut transaction, &takes).await?.into_iter();
+    }
+    let records: Vec<&Record> = group.iter().filter_map(Order::to_record).collect();
+    let mut number = 0;
+    if !records.is_empty() {
+        number = append(chain, &mut transaction, &records).await?;
     }
     transaction.commit().await?;
-    Ok(outcomes)
+    let mut next = || {
+        number += 1;
+        number - 1
+    };
+    let outcomes = group.iter().filter_map(|order| match order {
+        Order::Record(_) => Some(Outcome::Recorded(next())),
+        Order::Take(_) => taken.next().map(Outcome::Taken),
+        Order::Finish(_) => None,
+    });
+    Ok(outcomes.collect())
 }
 
+/// Appends records with the answers that their keys keep; answers the first number.
 async fn append(
     chain: &Chain,
     transaction: &mut Transaction<'static, Any>,
-    record: &Record,
-    tip: &mut Tip,
+    records: &[&Record],
 ) -> Result<u64, AuditError> {
-    let number = chain.append(transaction, &record.entry, record.at, tip).await?;
-    if let Some(kept) = &record.kept {
-        keep(&mut *transaction, &kept.entered.key, (kept.answer)(number)).await?;
+    let entries: Vec<_> = records.iter().map(|record| (&record.entry, record.at)).collect();
+    let first = chain.append_all(transaction, &entries).await?;
+    let answers: Vec<_> = (first..)
+        .zip(records)
+        .filter_map(|(number, record)| {
+            let kept = record.kept.as_ref()?;
+            Some((kept.entered.key.as_str(), (kept.answer)(number)))
+        })
+        .collect();
+    if !answers.is_empty() {
+        keep_all(&mut *transaction, &answers).await?;
     }
-    Ok(number)
+    Ok(first)
 }
 
 impl Order {
+    fn to_take(&self) -> Option<&Take> {
+        match self {
+            Order::Take(job) => Some(&job.what),
+            Order::Record(_) | Order::Finish(_) => None,
+        }
+    }
+
+    fn to_record(&self) -> Option<&Record> {
+        match self {
+            Order::Record(job) => Some(&job.what),
+            Order::Take(_) | Order::Finish(_) => None,
+        }
+    }
+
     /// A caller who is gone is not told.
     fn answer(self, outcome: Result<Outcome, AuditError>) {
         match self {
