@@ -139,6 +139,12 @@ fn serve(ward: &Ward) -> Service {
 /// This project's module; a release build of the workspace puts it beside the service.
 fn library() -> std::path::PathBuf {
     let mut cargo = std::process::Command::new(env!("CARGO"));
+    // What cargo tells the programs it runs: ring's build script looks at it, and the service would be built again.
+    for (name, _) in std::env::vars() {
+        if name == "CARGO_MANIFEST_DIR" || name.starts_with("CARGO_PKG_") {
+            cargo.env_remove(name);
+        }
+    }
     let built = cargo.args(["build", "--release", "--quiet", "--workspace", "--locked"]).status();
     assert!(built.is_ok_and(|status| status.success()), "the release build failed");
     std::path::Path::new(env!("CARGO_BIN_EXE_signer-service")).with_file_name("libhpc_pkcs11.so")
