@@ -47,6 +47,8 @@ pub struct Certificate {
     pub usage: Option<Usage>,
     /// Policy identifiers, dotted.
     pub policies: Vec<String>,
+    /// Professions of the holder, dotted ([`cades::professions`]).
+    pub professions: Vec<String>,
 }
 
 /// Kind of a public key.
@@ -98,6 +100,7 @@ impl Certificate {
                     policies.0.iter().map(|policy| policy.policy_identifier.to_string()).collect()
                 })
                 .unwrap_or_default(),
+            professions: cades::professions(der),
         })
     }
 
@@ -114,6 +117,7 @@ impl Certificate {
             key: KeyKind::Rsa(2048),
             usage: None,
             policies: Vec::new(),
+            professions: Vec::new(),
         }
     }
 

@@ -17,6 +17,8 @@ pub use prepare::{Card, PrepareError, Prepared, prepare};
 pub use rules::{Finding, NotAPrescription};
 pub use xml::{Malformed, XmlError};
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 use xml::Element;
 
@@ -27,9 +29,18 @@ const KVNR_SYSTEMS: [&str; 2] = ["http://fhir.de/sid/gkv/kvid-10", "http://fhir.
 /// Naming system of institution numbers.
 const IK_SYSTEM: &str = "http://fhir.de/sid/arge-ik/iknr";
 
+self_cell::self_cell!(
+    /// The bytes and what they say.
+    struct Document {
+        owner: Arc<Vec<u8>>,
+        #[covariant]
+        dependent: Element,
+    }
+);
+
 /// A parsed prescription document.
 pub struct Prescription {
-    root: Element,
+    document: Document,
 }
 
 impl Prescription {
@@ -37,8 +48,9 @@ impl Prescription {
     ///
     /// # Errors
     /// [`XmlError`] when it is not XML as this service takes it.
-    pub fn parse(bytes: &[u8]) -> Result<Prescription, XmlError> {
-        xml::parse(bytes).map(|root| Prescription { root })
+    pub fn parse(bytes: Arc<Vec<u8>>) -> Result<Prescription, XmlError> {
+        let document = Document::try_new(bytes, |bytes| xml::parse(bytes))?;
+        Ok(Prescription { document })
     }
 
     /// Refuses what is no prescription document and lists the rules that others break, for a signature at a time.
@@ -66,16 +78,20 @@ impl Prescription {
         self.patient()?.kvnr()
     }
 
+    fn root(&self) -> &Element<'_> {
+        self.document.borrow_dependent()
+    }
+
     fn root_name(&self) -> &str {
-        self.root.name()
+        self.root().name()
     }
 
     fn bundle_type(&self) -> Option<&str> {
-        self.root.only_child("type")?.value()
+        self.root().only_child("type")?.value()
     }
 
     fn profiles(&self) -> impl Iterator<Item = &str> {
-        self.root
+        self.root()
             .child("meta")
             .into_iter()
             .flat_map(|meta| meta.children("profile"))
@@ -84,13 +100,13 @@ impl Prescription {
 
     /// `Bundle.identifier.value`, if it is of this naming system.
     fn identifier(&self, system: &str) -> Option<&str> {
-        let identifier = self.root.child("identifier")?;
+        let identifier = self.root().child("identifier")?;
         (identifier.value_of("system") == Some(system)).then(|| identifier.value_of("value"))?
     }
 
     /// Resources of one type.
     fn resources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Resource<'a>> {
-        let entries = self.root.children("entry").enumerate();
+        let entries = self.root().children("entry").enumerate();
         entries.flat_map(move |(entry, element)| {
             let resources = element.children("resource").flat_map(move |resource| resource.children(name));
             resources.map(move |element| Resource { entry, element })
@@ -98,7 +114,7 @@ impl Prescription {
     }
 
     fn all_resources(&self) -> impl Iterator<Item = Resource<'_>> {
-        let entries = self.root.children("entry").enumerate();
+        let entries = self.root().children("entry").enumerate();
         entries.flat_map(move |(entry, element)| {
             let resources = element.children("resource").flat_map(Element::elements);
             resources.map(move |element| Resource { entry, element })
@@ -118,7 +134,7 @@ impl Prescription {
 #[derive(Clone, Copy)]
 struct Resource<'a> {
     entry: usize,
-    element: &'a Element,
+    element: &'a Element<'a>,
 }
 
 impl<'a> Resource<'a> {
@@ -165,7 +181,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_view_finds_patient_and_payer() {
-        let prescription = Prescription::parse(SAMPLE.as_bytes()).unwrap();
+        let prescription = Prescription::parse(Arc::new(SAMPLE.into())).unwrap();
         assert_eq!(prescription.patient().unwrap().kvnr(), Some("X110400001"));
         assert_eq!(prescription.coverage().unwrap().payer_ik(), Some("109500969"));
         assert_eq!(prescription.coverage().unwrap().payer_type(), Some("GKV"));

@@ -454,11 +454,11 @@ fn selector(card: Option<v1::CardSelector>) -> Result<Selector, Refusal> {
     Ok(Selector { token_label: given(card.token_label), serial_suffix: given(card.serial_suffix) })
 }
 
-/// A chosen certificate that can go from thread to thread.
+/// A chosen certificate that can go from thread to thread, and is cheap to clone.
 #[derive(Clone)]
 struct Chosen {
-    token: TokenView,
-    certificate: CertificateObject,
+    token: Arc<TokenView>,
+    certificate: Arc<CertificateObject>,
     queue: Queue,
 }
 
@@ -466,8 +466,8 @@ impl Chosen {
     fn new(module: &Module, choice: &Choice<'_>) -> Chosen {
         Chosen {
             queue: module.queue(choice.token),
-            token: choice.token.clone(),
-            certificate: choice.certificate.clone(),
+            token: Arc::new(choice.token.clone()),
+            certificate: Arc::new(choice.certificate.clone()),
         }
     }
 

@@ -67,8 +67,8 @@ impl Resource<'_> {
     }
 
     /// The official name, which may stand after the name at birth; without a use, the only name.
-    fn official_name(&self) -> Option<&Element> {
-        let is_official = |name: &&Element| name.value_of("use") == Some("official");
+    fn official_name(&self) -> Option<&Element<'_>> {
+        let is_official = |name: &&Element<'_>| name.value_of("use") == Some("official");
         let mut official = self.element.children("name").filter(is_official);
         match official.next() {
             Some(first) => official.next().is_none().then_some(first),
@@ -79,6 +79,8 @@ impl Resource<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use egk_reader::{InsuranceKind, PartialDate, Payer};
 
     use super::super::tests::{PRACTICE_SUPPLY, SAMPLE};
@@ -115,7 +117,7 @@ mod tests {
     ) -> Result<Vec<Rule>, &'static str> {
         let (mut personal, mut coverage) = card();
         change(&mut personal, &mut coverage);
-        let prescription = Prescription::parse(text.as_bytes()).unwrap();
+        let prescription = Prescription::parse(Arc::new(text.into())).unwrap();
         compare(&prescription, &personal, &coverage)
             .map(|findings| findings.into_iter().map(|finding| finding.rule).collect())
             .map_err(|difference| difference.field)

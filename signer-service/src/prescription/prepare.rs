@@ -2,7 +2,7 @@
 //! everything else byte for byte as it was. This is the only place that writes into a prescription, and long before it is
 //! signed.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use egk_reader::{
     CoverageData, PersonalData, ProtectedData,
@@ -56,13 +56,13 @@ pub enum PrepareError {
 /// # Errors
 /// [`PrepareError`]; texts without values of the draft.
 pub fn prepare(draft: &[u8], card: Card<'_>, day: Date) -> Result<Prepared, PrepareError> {
-    let prescription = Prescription::parse(draft)?;
+    let prescription = Prescription::parse(Arc::new(draft.to_vec()))?;
     let need = |value: Option<String>, what| value.ok_or(PrepareError::Draft(what));
     let id = |resource: Option<super::Resource<'_>>| Some(resource?.element.value_of("id")?.to_owned());
     let patient_id = need(id(prescription.patient()), "needs one Patient with an id")?;
     let coverage_id = need(id(prescription.coverage()), "needs one Coverage with an id")?;
     let beneficiary = prescription.patient().and_then(|patient| {
-        Some(prescription.root.children("entry").nth(patient.entry)?.value_of("fullUrl")?.to_owned())
+        Some(prescription.root().children("entry").nth(patient.entry)?.value_of("fullUrl")?.to_owned())
     });
     let beneficiary = need(beneficiary, "needs a fullUrl for the Patient")?;
     let early = prescription.profiles().any(|profile| {
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_filled_draft_fits_its_card_and_keeps_everything_else() {
         let prepared = filled(DRAFT, None).unwrap();
-        let prescription = Prescription::parse(&prepared.content).unwrap();
+        let prescription = Prescription::parse(Arc::new(prepared.content.clone())).unwrap();
         assert!(compare(&prescription, &personal(), &coverage()).is_ok());
         let text = String::from_utf8(prepared.content).unwrap();
         let (head, tail) =

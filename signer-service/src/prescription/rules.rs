@@ -139,11 +139,13 @@ fn kvnr(kvnr: Option<&str>) -> Option<Rule> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::tests::{PRACTICE_SUPPLY, SAMPLE};
     use super::*;
 
     fn check_text(text: &str) -> Result<Vec<Rule>, NotAPrescription> {
-        let prescription = Prescription::parse(text.as_bytes()).unwrap();
+        let prescription = Prescription::parse(Arc::new(text.into())).unwrap();
         check(&prescription).map(|findings| findings.into_iter().map(|finding| finding.rule).collect())
     }
 
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn a_finding_says_where() {
         let text = SAMPLE.replace("X110400001", "X110400006");
-        let findings = check(&Prescription::parse(text.as_bytes()).unwrap()).unwrap();
+        let findings = check(&Prescription::parse(Arc::new(text.into())).unwrap()).unwrap();
         assert_eq!(findings[0].place, "Bundle/entry[3]/resource/Patient/identifier/value");
     }
 }

@@ -100,7 +100,7 @@ fn profiles(prescription: &Prescription, findings: &mut Vec<Finding>) {
 
 /// What the extensions and elements of an order say of the dosage (de.fhir.medication 1.0.7, KBV_PR_ERP_Prescription).
 fn dosage(order: Resource<'_>, findings: &mut Vec<Finding>) {
-    let dosages: Vec<&Element> = order.element.children("dosageInstruction").collect();
+    let dosages: Vec<&Element<'_>> = order.element.children("dosageInstruction").collect();
     let free = dosages.iter().filter(|dosage| dosage.child("text").is_some()).count();
     let structured = dosages
         .iter()
@@ -247,9 +247,9 @@ impl Prescription {
     }
 }
 
-impl Element {
+impl Element<'_> {
     /// The extension with this URL.
-    fn extension(&self, url: &str) -> Option<&Element> {
+    fn extension(&self, url: &str) -> Option<&Element<'_>> {
         self.children("extension").find(|extension| extension.attribute("url") == Some(url))
     }
 
@@ -272,6 +272,8 @@ impl Element {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use time::macros::datetime;
 
     use super::super::tests::{PRACTICE_SUPPLY, WHOLE};
@@ -280,7 +282,7 @@ mod tests {
     const SIGNED: time::OffsetDateTime = datetime!(2026-11-20 09:00 UTC);
 
     fn broken_at(text: &str, at: time::OffsetDateTime) -> Vec<Rule> {
-        let prescription = Prescription::parse(text.as_bytes()).unwrap();
+        let prescription = Prescription::parse(Arc::new(text.into())).unwrap();
         check(&prescription, at).into_iter().map(|finding| finding.rule).collect()
     }
 
@@ -429,7 +431,7 @@ mod tests {
     fn only_the_right_professions_prescribe() {
         let may = |flow: &str, profession: &str| {
             let text = WHOLE.replace("160.100", &format!("{flow}.100"));
-            let prescription = Prescription::parse(text.as_bytes()).unwrap();
+            let prescription = Prescription::parse(Arc::new(text.into())).unwrap();
             check_profession(&prescription, &[format!("1.2.276.0.76.4.{profession}")]).is_none()
         };
         assert!(may("160", "30") && may("160", "31") && may("162", "45") && may("166", "30"));

@@ -4,12 +4,12 @@
 
 mod markup;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use quick_xml::{
     XmlVersion,
-    events::{BytesRef, BytesStart, Event},
-    name::{Namespace, PrefixDeclaration, ResolveResult},
+    events::{BytesRef, BytesStart, Event, attributes::Attributes},
+    name::{Namespace, PrefixDeclaration, QName, ResolveResult},
     reader::NsReader,
 };
 use thiserror::Error;
@@ -22,13 +22,16 @@ const MAX_DEPTH: usize = 64;
 /// Most elements taken; prescriptions have a few hundred.
 const MAX_ELEMENTS: usize = 50_000;
 
-/// One element with its attributes and child elements; text is not kept, FHIR puts values into attributes.
+/// One element of a document with its attributes and child elements; text is not kept, FHIR puts values into attributes.
+/// Names and values stand where the document has them: reading one costs little beside signing it.
 #[derive(Default)]
-pub(crate) struct Element {
-    name: String,
+pub(crate) struct Element<'a> {
+    name: &'a str,
     fhir: bool,
-    attributes: Vec<(String, String)>,
-    children: Vec<Element>,
+    /// The attribute that most elements have, and have only.
+    value: Option<Cow<'a, str>>,
+    attributes: Vec<(&'a str, Cow<'a, str>)>,
+    children: Vec<Element<'a>>,
 }
 
 /// Why bytes are not taken as XML.
@@ -77,10 +80,10 @@ pub enum Malformed {
 }
 
 /// Reads a document and answers its root element.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Element<'_>, XmlError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| XmlError { offset: error.valid_up_to() as u64, reason: Malformed::Encoding })?;
-    if let Some((offset, _)) = text.char_indices().find(|(_, c)| !is_xml_character(*c)) {
+    if let Some(offset) = forbidden_character(text) {
         return Err(XmlError { offset: offset as u64, reason: Malformed::Character });
     }
     let (mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
@@ -98,9 +101,15 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
         let offset = reader.buffer_position();
         let at = |reason| XmlError { offset: mark + offset, reason };
         match reader.read_event().map_err(|_| at(Malformed::Syntax))? {
-            Event::Start(start) => tree.open(element(&reader, &start).map_err(at)?).map_err(at)?,
+            Event::Start(start) => {
+                let tag = tag(text, offset, &start).ok_or(at(Malformed::Syntax))?;
+                let element = element(&reader, tag, start.name()).map_err(at)?;
+                tree.open(element).map_err(at)?;
+            }
             Event::Empty(start) => {
-                tree.open(element(&reader, &start).map_err(at)?).map_err(at)?;
+                let tag = tag(text, offset, &start).ok_or(at(Malformed::Syntax))?;
+                let element = element(&reader, tag, start.name()).map_err(at)?;
+                tree.open(element).map_err(at)?;
                 tree.close().map_err(at)?;
             }
             Event::End(_) => tree.close().map_err(at)?,
@@ -117,40 +126,41 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
     }
 }
 
-impl Element {
+impl<'t> Element<'t> {
     /// Local name, if it is in the FHIR namespace; empty otherwise.
     pub(crate) fn name(&self) -> &str {
-        if self.fhir { &self.name } else { "" }
+        if self.fhir { self.name } else { "" }
     }
 
     /// FHIR child elements.
-    pub(crate) fn elements(&self) -> impl Iterator<Item = &Element> {
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Element<'t>> {
         self.children.iter().filter(|child| child.fhir)
     }
 
     /// Child elements of this name.
-    pub(crate) fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
+    pub(crate) fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element<'t>> {
         self.elements().filter(move |child| child.name == name)
     }
 
     /// First child element of this name.
-    pub(crate) fn child<'a>(&'a self, name: &'a str) -> Option<&'a Element> {
+    pub(crate) fn child<'a>(&'a self, name: &'a str) -> Option<&'a Element<'t>> {
         self.children(name).next()
     }
 
     /// The child element of this name, if there is exactly one.
-    pub(crate) fn only_child<'a>(&'a self, name: &'a str) -> Option<&'a Element> {
+    pub(crate) fn only_child<'a>(&'a self, name: &'a str) -> Option<&'a Element<'t>> {
         let mut children = self.children(name);
         children.next().filter(|_| children.next().is_none())
     }
 
     /// The attribute `value`: the value of a FHIR primitive.
     pub(crate) fn value(&self) -> Option<&str> {
-        self.attribute("value")
+        self.value.as_deref()
     }
 
+    /// An attribute but `value`.
     pub(crate) fn attribute(&self, wanted: &str) -> Option<&str> {
-        self.attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_ref())
     }
 
     /// Value of the first child element of this name.
@@ -161,14 +171,14 @@ impl Element {
 
 /// The elements that are open, and the finished root.
 #[derive(Default)]
-struct Tree {
-    open: Vec<Element>,
-    root: Option<Element>,
+struct Tree<'a> {
+    open: Vec<Element<'a>>,
+    root: Option<Element<'a>>,
     count: usize,
 }
 
-impl Tree {
-    fn open(&mut self, element: Element) -> Result<(), Malformed> {
+impl<'a> Tree<'a> {
+    fn open(&mut self, element: Element<'a>) -> Result<(), Malformed> {
         self.count += 1;
         if self.root.is_some() {
             return Err(Malformed::Root);
@@ -196,7 +206,7 @@ impl Tree {
         if text.contains("]]>") {
             return Err(Malformed::Syntax);
         }
-        let blank = text.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
+        let blank = text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         if self.open.is_empty() && !blank { Err(Malformed::Root) } else { Ok(()) }
     }
 
@@ -211,7 +221,7 @@ impl Tree {
         }
     }
 
-    fn finish(self) -> Result<Element, Malformed> {
+    fn finish(self) -> Result<Element<'a>, Malformed> {
         if !self.open.is_empty() {
             return Err(Malformed::Syntax);
         }
@@ -219,21 +229,26 @@ impl Tree {
     }
 }
 
-fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, Malformed> {
-    if !markup::is_qualified_name(start.name().into_inner())
-        || !markup::attributes_are_apart(start.attributes_raw())
-    {
+/// Name and attributes of a tag, where the text has them: behind the `<` at an offset.
+fn tag<'a>(text: &'a str, offset: u64, start: &BytesStart<'_>) -> Option<&'a str> {
+    let begin = usize::try_from(offset).ok()?.checked_add(1)?;
+    text.get(begin..begin.checked_add(start.len())?).filter(|tag| *tag == &**start)
+}
+
+fn element<'a>(reader: &NsReader<&[u8]>, tag: &'a str, name: QName<'_>) -> Result<Element<'a>, Malformed> {
+    let (name, attributes) = tag.split_at_checked(name.into_inner().len()).ok_or(Malformed::Syntax)?;
+    if !markup::is_qualified_name(name) || !markup::attributes_are_apart(attributes) {
         return Err(Malformed::Syntax);
     }
-    let (namespace, name) = reader.resolver().resolve_element(start.name());
+    let (namespace, local) = reader.resolver().resolve_element(QName(name));
     let fhir = match namespace {
         ResolveResult::Bound(Namespace(uri)) => uri == FHIR,
         ResolveResult::Unbound => false,
         ResolveResult::Unknown(_) => return Err(Malformed::Prefix),
     };
-    let mut element = Element { name: name.into_inner().to_owned(), fhir, ..Element::default() };
+    let mut element = Element { name: local.into_inner(), fhir, ..Element::default() };
     let mut expanded_names = HashSet::new();
-    for attribute in start.attributes() {
+    for attribute in Attributes::new(tag, name.len()) {
         let attribute = attribute.map_err(|_| Malformed::Syntax)?;
         if attribute.value.contains('<') || !markup::is_qualified_name(attribute.key.into_inner()) {
             return Err(Malformed::Syntax);
@@ -251,12 +266,26 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
             return Err(Malformed::Prefix);
         }
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|_| Malformed::Entity)?;
-        if !value.chars().all(is_xml_character) {
+        // What the text has is allowed; a reference may stand for more.
+        if matches!(&value, Cow::Owned(value) if forbidden_character(value).is_some()) {
             return Err(Malformed::Character);
         }
-        element.attributes.push((attribute.key.into_inner().to_owned(), value.into_owned()));
+        match attribute.key.into_inner() {
+            "value" => element.value = Some(value),
+            name => element.attributes.push((name, value)),
+        }
     }
     Ok(element)
+}
+
+/// Where the first character is that XML does not allow. Most texts have none, and that is seen faster than which.
+fn forbidden_character(text: &str) -> Option<usize> {
+    let is_control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let suspicious = text.bytes().any(is_control) || text.contains('\u{fffe}') || text.contains('\u{ffff}');
+    if !suspicious {
+        return None;
+    }
+    text.char_indices().find(|(_, character)| !is_xml_character(*character)).map(|(offset, _)| offset)
 }
 
 /// Production `Char` of XML 1.0.

@@ -29,12 +29,12 @@ pub(super) async fn call(
         None => None,
         Some(card) => {
             let chosen = find_key(&state, &caller, selector(Some(card))?, Purpose::Signature).await?;
-            Some(cades::professions(&chosen.certificate.certificate.der))
+            Some(chosen.certificate.certificate.professions.clone())
         }
     };
     let content = request.prescription;
     let answer = blocking(move || {
-        let prescription = Prescription::parse(&content)?;
+        let prescription = Prescription::parse(Arc::new(content))?;
         let findings = findings(&prescription, OffsetDateTime::now_utc(), professions.as_deref())?;
         Ok::<_, Refusal>(judge(&findings, &state.config.rules))
     })

@@ -77,7 +77,8 @@ pub(super) async fn issue(
         ..claims_of(state, caller_client, now)
     };
     let person = Person::of(&chosen.token, &certificate.der);
-    let token = state.clinicians.open(&claims, person, granted.clone(), chosen.token.clone(), insertion);
+    let token =
+        state.clinicians.open(&claims, person, granted.clone(), TokenView::clone(&chosen.token), insertion);
     let token = token.ok_or(Refusal::Internal("a token could not be made"))?;
     Ok(Issued { token, claims, expires_at, granted, refused })
 }

@@ -165,7 +165,7 @@ impl Document {
         chosen.name_in(&mut self.entry, state);
         self.steps.done("find key");
         let prescription = self.prescription.take().ok_or(Refusal::Internal("the rules come first"))?;
-        let findings = prescription.check_profession(&cades::professions(&certificate.der));
+        let findings = prescription.check_profession(&certificate.professions);
         let findings = Vec::from_iter(findings);
         check::enforce(&findings, &state.config.rules)?;
         self.findings.extend(check::judge(&findings, &state.config.rules));
@@ -409,7 +409,7 @@ fn check_reason(reason: &str) -> Result<(), Refusal> {
 async fn rules(content: Arc<Vec<u8>>) -> Result<(Arc<Prescription>, Vec<Finding>), Refusal> {
     let is_short = content.len() <= SHORT;
     let read = move || {
-        let prescription = Prescription::parse(&content)?;
+        let prescription = Prescription::parse(content)?;
         let findings = prescription.check(OffsetDateTime::now_utc())?;
         Ok((Arc::new(prescription), findings))
     };

@@ -369,7 +369,7 @@ fn party(chosen: &Chosen) -> Party {
     let certificate = &chosen.certificate.certificate;
     Party {
         telematik_id: cades::registration_number(&certificate.der).unwrap_or_default(),
-        professions: cades::professions(&certificate.der),
+        professions: certificate.professions.clone(),
         certificate_issuer: certificate.issuer.clone(),
         certificate_serial: certificate.serial.clone(),
         certificate_sha256: hex::encode(Sha256::digest(&certificate.der)),

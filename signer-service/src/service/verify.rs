@@ -77,7 +77,7 @@ fn content(report: &Report, limit: usize, off: &Rules, now: OffsetDateTime) -> C
         if got > limit {
             return Err(Refusal::TooLarge { limit, got });
         }
-        let prescription = Prescription::parse(&report.content)?;
+        let prescription = Prescription::parse(Arc::new(report.content.clone()))?;
         let findings = check::findings(&prescription, at, professions)?;
         Ok((prescription, findings))
     };

@@ -166,6 +166,7 @@ mod tests {
                 encryption: false,
             }),
             policies: Vec::new(),
+            professions: Vec::new(),
         };
         CertificateObject { label: label.into(), id: vec![1], certificate }
     }

@@ -55,14 +55,15 @@ pub(super) fn is_qualified_name(name: &str) -> bool {
 pub(super) fn attributes_are_apart(attributes: &str) -> bool {
     let mut quote = None;
     let mut closed = false;
-    for character in attributes.chars() {
-        if closed && !is_space(character) && character != '/' {
+    // Everything that counts here is one byte long.
+    for byte in attributes.bytes() {
+        if closed && !is_space(char::from(byte)) && byte != b'/' {
             return false;
         }
-        closed = quote == Some(character);
+        closed = quote == Some(byte);
         match quote {
             Some(_) if closed => quote = None,
-            None if matches!(character, '"' | '\'') => quote = Some(character),
+            None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
             _ => {}
         }
     }
