@@ -160,3 +160,36 @@ fn a_plain_command_of_another_program_ends_the_channel() {
     again.begin().unwrap();
     assert_eq!(again.transmit(&random).unwrap().data.len(), 8);
 }
+
+#[test]
+fn a_channel_that_another_program_left_in_an_application_is_replaced() {
+    let mut radio = Radio::new();
+    for _ in 0..2 {
+        // Ends with DF.HCA selected.
+        let mut secured = SecureTransport::new(Lent(&mut radio), can(CAN));
+        egk_reader::read_receipt(&mut secured).unwrap();
+    }
+    assert_eq!(radio.sent.len(), 2 * (8 + 2) + 1, "SELECT of the MF ends the old channel and is sent again");
+}
+
+/// EF.ATR says how long a secured command may be (gemSpec_COS N029.890): the padded data are what counts.
+#[test]
+fn a_secured_command_longer_than_the_card_says_ends_the_channel() {
+    const LIMIT: usize = 2057;
+    // Header and extended Lc; tag, length and padding indicator of the cryptogram; status and checksum; Le.
+    const AROUND: usize = 7 + 5 + 10 + 2;
+    let mut radio = Radio::new();
+    for (blocks, accepted) in [((LIMIT - AROUND) / 16, true), ((LIMIT - AROUND) / 16 + 1, false)] {
+        let mut secured = SecureTransport::new(Lent(&mut radio), can(CAN));
+        secured.begin().unwrap();
+        let hca = Command::new(0x00, 0xA4, 0x04, 0x0C).data([0xD2, 0x76, 0x00, 0x00, 0x01, 0x02]);
+        assert_eq!(secured.transmit(&hca).unwrap().status, StatusWord::OK);
+        // One byte of padding at least.
+        let write = Command::new(0x00, 0xD6, 0x8A, 0x00).data(vec![0x5A; blocks * 16 - 1]);
+        let answer = secured.transmit(&write);
+        // EF.Standalone has 900 bytes.
+        let arrived = answer.as_ref().is_ok_and(|answer| answer.status == StatusWord(0x6A84));
+        assert_eq!(arrived, accepted, "{} bytes: {answer:?}", radio.sent.last().map_or(0, Vec::len));
+        radio.card.reset();
+    }
+}

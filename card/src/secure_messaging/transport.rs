@@ -44,7 +44,13 @@ impl<T: Transport> SecureTransport<T> {
 
     fn open_channel(&mut self) -> Result<(), TransportError> {
         // Another program may have left the card in some application.
-        self.inner.transmit(&Command::new(0x00, 0xA4, 0x04, 0x0C))?;
+        let master_file = Command::new(0x00, 0xA4, 0x04, 0x0C);
+        let selected = self.inner.transmit(&master_file)?.status;
+        // A channel that another program left is ended by the first plain command, which does nothing else (gemSpec_COS
+        // chapter 13).
+        if matches!(selected, StatusWord(0x6987 | 0x6988)) {
+            self.inner.transmit(&master_file)?;
+        }
         let keys = pace::establish(&mut self.inner, &self.can).map_err(|error| match error {
             PaceError::Transport(error) => error,
             error => TransportError::Secure(Box::new(error.into())),
