@@ -215,6 +215,9 @@ pub(crate) struct Watch {
     /// Ask each inserted card what it is, which may disturb programs that work with it; else its ATR has to tell
     #[arg(long)]
     pub(crate) identify: bool,
+    /// Record what is said to cards in this file, as for read; with --identify, else there is only their ATR
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_card: Option<Recording>,
     /// End after so many lines
     #[arg(long, value_name = "LINES")]
     pub(crate) count: Option<NonZeroU64>,
@@ -235,6 +238,9 @@ pub(crate) struct Unlock {
     /// Go on although a wrong entry would block the PIN
     #[arg(long)]
     pub(crate) last_try: bool,
+    /// The number printed on the professional's card, if that card is read by radio
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) hpc_can: Option<Can>,
     /// The professional's card is asked for its PIN before the patient
     #[command(flatten)]
     pub(crate) secrets: SecretSource,

@@ -91,6 +91,9 @@ pub enum IdentityError {
     /// A card without identity data that this library can read.
     #[error("the card is none whose identity data are known")]
     UnknownCard,
+    /// Only Belgian cards hold a photo.
+    #[error("the card holds no photo")]
+    NoPhoto,
     /// The card wants a PIN, and none was given. Nothing was sent to be compared.
     #[error("the card wants its PIN, {tries} tries left")]
     PinNeeded {
@@ -175,11 +178,11 @@ pub fn read(
 /// The portrait on a Belgian card, JPEG.
 ///
 /// # Errors
-/// As [`read`]; [`IdentityError::UnknownCard`] for other cards.
+/// As [`read`]; [`IdentityError::NoPhoto`] for other cards.
 pub fn read_photo(card: &mut dyn Transport, kind: IdentityCard) -> Result<Vec<u8>, IdentityError> {
     match kind {
         IdentityCard::Belgian => in_section(card, belgian::photo),
-        _ => Err(IdentityError::UnknownCard),
+        _ => Err(IdentityError::NoPhoto),
     }
 }
 

@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         Err(failure) => {
             // A closed standard error leaves nobody to tell.
             let _ = writeln!(io::stderr(), "egk-reader: {failure}");
+            if let Some(hint) = failure.hint() {
+                let _ = writeln!(io::stderr(), "egk-reader: {hint}");
+            }
             failure.exit_code()
         }
     }

@@ -6,6 +6,7 @@ use std::{fmt, io};
 use card::egk::{EgkError, ProtectedError};
 use card::pin::PinFormatError;
 use card::pins::PinError;
+use card::status::StatusWord;
 use card::transport::TransportError;
 use egk_reader::access::AccessError;
 use egk_reader::certificates::CertificatesError;
@@ -35,6 +36,9 @@ pub(crate) enum Failure {
     /// The card does not hold the document asked for.
     #[error("the card has no readable copy of the protected data")]
     NoSuchDocument,
+    /// What is stored is not a document that could be printed as it is.
+    #[error("what is stored there is no document: leave out --xml, or use --json")]
+    NoDocument,
     /// Some other card is there.
     #[error("the card is not an eGK; by its ATR it may be a {title}{}", if *.reads { ", which egk-reader identity reads" } else { "" })]
     OtherCard {
@@ -113,14 +117,16 @@ impl Failure {
             Failure::OtherCard { .. }
             | Failure::UnknownCard
             | Failure::Certificates(CertificatesError::UnknownCard) => 4,
-            Failure::NoSuchDocument | Failure::NoSuchCertificate { .. } => 5,
+            Failure::NoSuchDocument | Failure::NoDocument | Failure::NoSuchCertificate { .. } => 5,
             Failure::Certificates(_) => 7,
             Failure::Secret(_) | Failure::Format(_) | Failure::NoSuchPin { .. } => 9,
             Failure::LastTry { .. } => 10,
             Failure::Pin(error) => pin_code(error),
             Failure::Access(error) => access_code(error),
             Failure::Identity(error) => match error {
-                IdentityError::UnknownCard | IdentityError::Kvk(KvkError::NotAKvk(_)) => 4,
+                IdentityError::UnknownCard
+                | IdentityError::NoPhoto
+                | IdentityError::Kvk(KvkError::NotAKvk(_)) => 4,
                 IdentityError::Malformed { .. } => 5,
                 IdentityError::Kvk(KvkError::Template(_) | KvkError::Checksum(_)) => 5,
                 IdentityError::Refused { .. } | IdentityError::Transport(_) | IdentityError::Kvk(_) => 7,
@@ -130,6 +136,64 @@ impl Failure {
             Failure::Read(ReadError::Data(VsdError::TransactionOpen)) => 6,
             Failure::Read(ReadError::Data(_)) => 5,
             Failure::Read(ReadError::Card(error)) => egk_code(error),
+        }
+    }
+
+    /// What may help, in one line.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        if self.status() == Some(StatusWord::SECURITY_STATUS) {
+            return Some("if the card is read by radio, it wants the number printed on it: --can DIGITS");
+        }
+        Some(match self {
+            Failure::NoReader => "egk-reader list shows the readers there are",
+            Failure::Identity(IdentityError::UnknownCard) => {
+                "egk-reader identify tells what card it is; egk-reader read reads an eGK"
+            }
+            Failure::UnknownCard | Failure::Certificates(CertificatesError::UnknownCard) => {
+                "egk-reader identify tells what card it is"
+            }
+            Failure::Access(AccessError::NotAProfessional | AccessError::ProfessionalNeeded { .. }) => {
+                "--hpc READER tells where the card of the professional is (HBA, SMC-B)"
+            }
+            Failure::Access(AccessError::ReasonNeeded { .. }) => "--reason TEXT tells why",
+            _ => match self.transport()? {
+                TransportError::NoService => {
+                    "start pcscd (Debian has it in the package pcscd), or name another reader with --reader"
+                }
+                TransportError::UnknownReader { .. } => "egk-reader list shows the readers there are",
+                _ => return None,
+            },
+        })
+    }
+
+    fn transport(&self) -> Option<&TransportError> {
+        match self {
+            Failure::Read(ReadError::Card(EgkError::Transport(error)))
+            | Failure::Access(
+                AccessError::Transport(error)
+                | AccessError::Egk(EgkError::Transport(error))
+                | AccessError::Pin { source: PinError::Transport(error), .. },
+            )
+            | Failure::Pin(PinError::Transport(error))
+            | Failure::Identity(IdentityError::Transport(error))
+            | Failure::Certificates(CertificatesError::Transport(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What the card refused something with.
+    fn status(&self) -> Option<StatusWord> {
+        match self {
+            Failure::Read(ReadError::Card(
+                EgkError::File { status, .. } | EgkError::Select { status, .. },
+            ))
+            | Failure::Certificates(CertificatesError::Egk(EgkError::File { status, .. }))
+            | Failure::Pin(PinError::Refused { status, .. })
+            | Failure::Access(
+                AccessError::Pin { source: PinError::Refused { status, .. }, .. }
+                | AccessError::Egk(EgkError::File { status, .. } | EgkError::Select { status, .. }),
+            ) => Some(*status),
+            _ => None,
         }
     }
 
@@ -206,5 +270,17 @@ mod tests {
         assert_eq!(Failure::from(AccessError::LastTry { pin: "PIN.CH".to_owned() }).code(), 10);
         assert_eq!(Failure::from(AccessError::PatientNeeded { file: "EF.AMTS" }).code(), 11);
         assert_eq!(Failure::from(AccessError::NotAProfessional).code(), 8);
+    }
+
+    #[test]
+    fn who_may_be_helped_gets_a_hint() {
+        let hint = |failure: Failure| failure.hint().unwrap_or_default();
+        assert!(hint(TransportError::NoService.into()).contains("pcscd"));
+        let closed = EgkError::File { name: "EF.PD", status: StatusWord::SECURITY_STATUS };
+        assert!(hint(ReadError::from(closed).into()).contains("--can"));
+        assert!(hint(AccessError::NotAProfessional.into()).contains("--hpc"));
+        assert!(hint(AccessError::ReasonNeeded { file: "EF.NFD" }.into()).contains("--reason"));
+        assert!(hint(IdentityError::UnknownCard.into()).contains("identify"));
+        assert_eq!(Failure::NoCard.hint(), None);
     }
 }

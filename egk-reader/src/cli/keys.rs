@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use card::identify::CardKind;
+use card::pace::Can;
 use card::pin::Pin;
 use card::transport::{ReaderSpec, Readers, Transport, TransportError};
 use egk_reader::access::{self, AccessError, Asked, Entered, Keys, Professional};
@@ -30,7 +31,7 @@ pub(crate) fn with<T>(
 ) -> Result<T, Failure> {
     let mut egk = insurance_card(source)?;
     let mut hpc = match present.hpc {
-        Some(reader) => Some(professional_card(source, reader)?),
+        Some(reader) => Some(professional_card(source, reader, unlock.hpc_can.clone())?),
         None => None,
     };
     let secrets = RefCell::new(unlock.secrets.open()?);
@@ -75,10 +76,14 @@ pub(crate) fn typed_new(secrets: &mut Secrets, what: &str, (min, max): (u8, u8))
     Ok(Pin::parse(secrets.next_new(what)?.as_bytes(), min, max)?)
 }
 
-fn professional_card(source: &Source, reader: &ReaderSpec) -> Result<Box<dyn Transport>, Failure> {
+fn professional_card(
+    source: &Source,
+    reader: &ReaderSpec,
+    can: Option<Can>,
+) -> Result<Box<dyn Transport>, Failure> {
     let source = Source {
         reader: reader.clone(),
-        can: None,
+        can,
         progress: source.progress,
         record_card: source.record_card.clone(),
     };

@@ -36,6 +36,10 @@ pub(crate) fn run(options: &Show) -> Result<(), Failure> {
         let receipt = egk_reader::read_receipt(egk.as_mut())?;
         return print_receipt(&receipt, &options.shape);
     }
+    // Nobody is asked for a PIN for nothing.
+    if options.shape.xml && is_records(options.file) {
+        return Err(Failure::NoDocument);
+    }
     let present = Present {
         patient: wants_patient(options),
         representative: options.representative,
@@ -44,6 +48,18 @@ pub(crate) fn run(options: &Show) -> Result<(), Failure> {
     let file = options.file;
     let shown = keys::with(&options.source, &options.unlock, &present, |egk, keys| read(egk, keys, file))?;
     print(&shown, &options.unlock, &options.shape)
+}
+
+fn is_records(file: ShownFile) -> bool {
+    matches!(
+        file,
+        ShownFile::Log
+            | ShownFile::Consents
+            | ShownFile::References
+            | ShownFile::DataConsents
+            | ShownFile::DataReferences
+            | ShownFile::MedicationReferences
+    )
 }
 
 /// Without a professional's card it can only be the patient. With one, the patient is asked where the rule wants both, unless
@@ -107,7 +123,7 @@ fn print(shown: &Shown, unlock: &Unlock, shape: &Shape) -> Result<(), Failure> {
     }
     let out = &mut io::stdout().lock();
     if shape.xml {
-        out.write_all(shown.document.as_ref().ok_or(Failure::NoSuchDocument)?)?;
+        out.write_all(shown.document.as_ref().ok_or(Failure::NoDocument)?)?;
     } else if shape.json {
         let answer = json!({ "access": record, "interrupted": shown.interrupted, "data": shown.data });
         serde_json::to_writer_pretty(&mut *out, &answer).map_err(io::Error::from)?;
@@ -124,7 +140,7 @@ fn print_receipt(receipt: &Receipt, shape: &Shape) -> Result<(), Failure> {
     let out = &mut io::stdout().lock();
     match receipt {
         Receipt::Clear(data) if shape.xml => out.write_all(&data.xml)?,
-        _ if shape.xml => return Err(Failure::NoSuchDocument),
+        _ if shape.xml => return Err(Failure::NoDocument),
         _ if shape.json => {
             serde_json::to_writer_pretty(&mut *out, receipt).map_err(io::Error::from)?;
             writeln!(out)?;

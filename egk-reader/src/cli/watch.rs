@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Watch) -> Result<(), Failure> {
             if left == Some(0) {
                 return Ok(());
             }
-            let line = line(&change, &mut readers, options.identify);
+            let line = line(&change, &mut readers, options);
             let out = &mut io::stdout().lock();
             writeln!(out, "{line}")?;
             out.flush()?;
@@ -90,19 +90,28 @@ fn changes(seen: &mut Seen, states: Vec<ReaderState>) -> Vec<Change> {
     changes
 }
 
-fn line(change: &Change, readers: &mut Readers, ask: bool) -> Value {
+fn line(change: &Change, readers: &mut Readers, options: &Watch) -> Value {
     let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
     let mut line = json!({ "time": time, "event": change.event, "reader": change.reader });
     if change.event == "inserted"
         && let Some(fields) = line.as_object_mut()
     {
-        let card = readers.connect(&change.reader).and_then(|card| describe(card, ask));
+        let card =
+            connect(readers, &change.reader, options).and_then(|card| describe(card, options.identify));
         match card {
             Ok((atr, card)) => fields.extend([("atr".to_owned(), atr), ("card".to_owned(), card)]),
             Err(error) => fields.extend([("error".to_owned(), error.to_string().into())]),
         }
     }
     line
+}
+
+fn connect(readers: &mut Readers, name: &str, options: &Watch) -> Result<Box<dyn Transport>, TransportError> {
+    let card = readers.connect(name)?;
+    Ok(match &options.record_card {
+        Some(recording) => Box::new(recording.around(name, card)?),
+        None => card,
+    })
 }
 
 /// The ATR, and the card's name in the catalogue.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use card_simulator::server::{Address, Plug, Slot};
-use card_simulator::{Card, CardImage, NewCard, Profession, ProfileName, RsaKeyPool};
+use card_simulator::{Card, CardImage, Interface, NewCard, Profession, ProfileName, RsaKeyPool};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,12 +29,18 @@ impl Ward {
     }
 
     pub(crate) fn of(patient: NewCard, other: NewCard) -> Ward {
+        Ward::over([Interface::Contact; 2], patient, other)
+    }
+
+    /// The patient's card and the other one through these interfaces.
+    pub(crate) fn over(interfaces: [Interface; 2], patient: NewCard, other: NewCard) -> Ward {
         let directory = TempDir::new().unwrap();
         let (mut slots, mut plugs, mut readers) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, card) in [("patient", patient), ("other", other)] {
+        for ((name, card), interface) in [("patient", patient), ("other", other)].into_iter().zip(interfaces)
+        {
             let image = directory.path().join(name);
             card.authority(directory.path().join("ca")).rsa_keys(RsaKeyPool::Shared).create(&image).unwrap();
-            let slot = Slot::with(Card::new(CardImage::open(&image).unwrap()));
+            let slot = Slot::with(Card::new(CardImage::open(&image).unwrap()).over(interface));
             let address = Address::Unix(directory.path().join(format!("{name}.sock")));
             plugs.push(slot.plug(&address).unwrap());
             slots.push(slot);

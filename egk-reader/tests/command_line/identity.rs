@@ -199,10 +199,14 @@ fn people_get_a_table() {
 #[test]
 fn other_cards_and_damaged_files_have_their_codes() {
     let insurance = Reader::egk();
-    assert_eq!(code(&run(&["identity", "--reader", &insurance.name])), 4);
+    let output = run(&["identity", "--reader", &insurance.name]);
+    assert_eq!(code(&output), 4);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("egk-reader read reads an eGK"));
     let empty = NewCard::new(ProfileName::Beid18).file("EF.ID.RN", b"\x07\x03Bob".to_vec());
     assert_eq!(code(&run(&["identity", "--reader", &Reader::with(empty).name])), 5);
     let estonian = Reader::with(NewCard::new(ProfileName::Esteid));
     let photo = ["identity", "--photo", "/nonexistent/photo", "--reader", &estonian.name];
-    assert_eq!(code(&run(&photo)), 4, "a card without a photo");
+    let output = run(&photo);
+    assert_eq!(code(&output), 4);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no photo"));
 }

@@ -23,6 +23,7 @@ mod emergency;
 mod identify;
 mod identity;
 mod pin;
+mod radio;
 mod recording;
 mod show;
 mod watch;

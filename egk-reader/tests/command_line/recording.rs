@@ -31,6 +31,22 @@ fn a_recorded_card_is_identified_again_without_the_card() {
 }
 
 #[test]
+fn a_card_that_is_watched_is_recorded_too() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("card");
+    let file = file.to_str().unwrap();
+    {
+        let reader = Reader::egk();
+        let options = ["--count", "2", "--identify", "--record-card", file];
+        let watched = run(&[&["watch", "--reader", &reader.name][..], &options].concat());
+        assert_eq!(code(&watched), 0, "{}", String::from_utf8_lossy(&watched.stderr));
+    }
+    let replayed = run(&["watch", "--count", "2", "--identify", "--reader", &format!("replay:{file}")]);
+    let lines = String::from_utf8(replayed.stdout).unwrap();
+    assert!(lines.contains("\"card\":\"egk\""), "{lines}");
+}
+
+#[test]
 fn what_a_recording_does_not_tell_is_damaged_data_when_it_is_played_back() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("card.txt");

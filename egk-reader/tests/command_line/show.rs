@@ -11,7 +11,7 @@ const DECLARATIONS: &str = r#"<DPE_Document DPE_Version="1.0.1"><Persoenliche_Er
 </DPE_Document>"#;
 const PLAN: &str = r#"<MP iv="1.6.0"><S c="412"><M a="Erfundol" m="1" v="1"/></S></MP>"#;
 
-fn filled() -> NewCard {
+pub(crate) fn filled() -> NewCard {
     egk()
         .file("EF.NFD", pack::pd(DOCUMENT.as_bytes()))
         .file("EF.DPE", pack::pd(DECLARATIONS.as_bytes()))
@@ -24,7 +24,13 @@ fn ward() -> Ward {
 }
 
 /// With the lines of `pins` and, if wanted, the professional's card.
-fn show(ward: &Ward, file: &str, pins: &str, professional: bool, options: &[&str]) -> (i32, String, String) {
+pub(crate) fn show(
+    ward: &Ward,
+    file: &str,
+    pins: &str,
+    professional: bool,
+    options: &[&str],
+) -> (i32, String, String) {
     let pins = ward.pin_file(pins);
     let mut arguments =
         vec!["show", file, "--reader", &ward.readers[0], "--pin-file", pins.to_str().unwrap()];
@@ -36,7 +42,7 @@ fn show(ward: &Ward, file: &str, pins: &str, professional: bool, options: &[&str
     (code(&output), text(output.stdout), text(output.stderr))
 }
 
-fn tries(ward: &Ward, slot: usize) -> Option<u8> {
+pub(crate) fn tries(ward: &Ward, slot: usize) -> Option<u8> {
     let look = |card: &card_simulator::Card| {
         let passwords = card.image().summary().passwords;
         passwords.iter().find(|password| password.path.ends_with("PIN.CH")).unwrap().tries
@@ -63,7 +69,9 @@ fn the_patients_pin_opens_what_the_patient_may_read_alone() {
     }
     let (_, xml, _) = show(&ward, "dpe", "123456", false, &["--xml"]);
     assert_eq!(xml, DECLARATIONS);
+    let commands = ward.slots[0].commands();
     assert_eq!(show(&ward, "log", "123456", false, &["--xml"]).0, 5, "records are no document");
+    assert_eq!(ward.slots[0].commands(), commands, "and nobody is asked for a PIN for them");
 }
 
 #[test]
