@@ -90,6 +90,39 @@ fn records_are_changed_under_the_holders_pin() {
 }
 
 #[test]
+fn records_are_appended_until_the_file_is_full_and_deleted_again() {
+    const GDD: &str = "00A4040C06 D2760001440A";
+    let append =
+        |length: usize, byte: u8| format!("00E20098{length:02X} {}", hex::encode(vec![byte; length]));
+    let mut card = egk();
+    card.expect(GDD, OK);
+    card.expect(&append(3, 1), 0x6982);
+    card.expect("0020000208 26123456FFFFFFFF", OK);
+    // What the card was issued with makes room first.
+    while card.send("800C019C").1 == OK {}
+    card.expect("00B2019C00", 0x6A83);
+    card.expect(&append(61, 1), 0x6700);
+    card.expect("00E20098", 0x6700);
+    for byte in 1..=10 {
+        card.expect(&append(60, byte), OK);
+    }
+    card.expect(&append(1, 11), 0x6A84);
+    card.expect("00DC039C03 010203", OK);
+    card.expect(&append(58, 11), 0x6A84);
+    card.expect(&append(57, 11), OK);
+    assert_eq!(card.all_ok(&["00B2039C00"]), [1, 2, 3]);
+    card.expect("800C029C", OK);
+    assert_eq!(card.all_ok(&["00B2029C00"]), [1, 2, 3], "those behind move up");
+    card.expect("000C029C", OK);
+    assert_eq!(card.all_ok(&["00B2029C00"]), [0u8; 0], "erased, not deleted");
+    card.expect("800C0B9C", 0x6A83);
+    card.reopen();
+    card.all_ok(&[GDD, "0020000208 26123456FFFFFFFF"]);
+    assert_eq!(card.all_ok(&["00B2019C00"]), [1; 60]);
+    assert_eq!(card.all_ok(&["00B20A9C00"]), [11; 57]);
+}
+
+#[test]
 fn a_file_can_be_given_any_content_that_fits() {
     let mut card = TestCard::issue(&new_card(ProfileName::EgkG21).file("EF.PD", b"\0\x05gzip?".as_slice()));
     assert_eq!(card.all_ok(&[HCA, "00B08100000000"]), b"\0\x05gzip?");

@@ -96,6 +96,67 @@ fn a_role_is_proven_once_per_challenge() {
     egk.expect("00B0900000", 0x6982);
 }
 
+/// The whole role authentication.
+fn prove(hba: &mut TestCard, egk: &mut TestCard) {
+    let (authority, role) = (certificate(hba, 7), certificate(hba, 6));
+    import(egk, &authority, &role);
+    let number = egk.all_ok(&[MASTER, "00B082000C"])[4..].to_vec();
+    let challenge = egk.all_ok(&[&choose_card(&role.holder), CHALLENGE]);
+    let token = hex::encode([challenge.as_slice(), &number].concat());
+    let proof = hba.all_ok(&[MASTER, VERIFY_CH, "002241A406840106800100", &format!("0088000018 {token} 00")]);
+    egk.expect(&format!("0082000040 {}", hex::encode(&proof)), OK);
+}
+
+#[test]
+fn a_role_that_may_write_changes_emergency_data_and_nothing_else_does() {
+    const NFD: &str = "00A4040C06 D27600014407";
+    let Pair { mut hba, mut egk, .. } = pair();
+    egk.all_ok(&[NFD]);
+    egk.expect("00D6900003 414243", 0x6982);
+    egk.expect("0020000208 26123456FFFFFFFF", OK);
+    egk.expect("00D6900003 414243", 0x6982);
+    prove(&mut hba, &mut egk);
+    let written = egk.all_ok(&[NFD, "00D6900003 414243", "00B0900003"]);
+    assert_eq!(written, b"ABC");
+    egk.expect("00D69E0001 31", 0x6A82);
+    egk.expect("00D68E0001 31", OK);
+    let beyond = format!("00D69000 00{:04X} {}", 1800, "00".repeat(1800));
+    for offset in 0..6 {
+        let at = format!("00D6{:04X} 00{:04X} {}", offset * 1800, 1800, "00".repeat(1800));
+        egk.expect(if offset == 0 { &beyond } else { &at }, OK);
+    }
+    egk.expect(&format!("00D62A30 00{:04X} {}", 1800, "00".repeat(1800)), 0x6A84);
+    egk.all_ok(&[NFD, "00D6900003 444546"]);
+    egk.reopen();
+    egk.expect(NFD, OK);
+    egk.expect("00D6900001 31", 0x6982);
+    egk.expect("00B0900003", 0x6982);
+}
+
+#[test]
+fn the_log_keeps_the_last_fifty_accesses_newest_first() {
+    const HCA: &str = "00A4040C06 D27600000102";
+    let entry = |number: u8| format!("00E200302E {}", hex::encode([number; 46]));
+    let Pair { mut hba, mut egk, .. } = pair();
+    egk.expect(HCA, OK);
+    egk.expect(&entry(1), 0x6982);
+    prove(&mut hba, &mut egk);
+    egk.expect(HCA, OK);
+    egk.expect(&format!("00E200302D {}", hex::encode([1; 45])), 0x6700);
+    egk.expect(&entry(1).replacen("00E200", "00E201", 1), 0x6A86);
+    for number in 1..=52 {
+        egk.expect(&entry(number), OK);
+    }
+    // Writing is the professional's, reading the patient's.
+    egk.expect("00B2013400", 0x6982);
+    egk.expect("0020000208 26123456FFFFFFFF", OK);
+    for (record, number) in [(1, 52), (2, 51), (50, 3)] {
+        assert_eq!(egk.all_ok(&[&format!("00B2{record:02X}3400")]), [number; 46]);
+    }
+    egk.expect("00B2333400", 0x6A83);
+    egk.expect(&format!("00DC01342E {}", hex::encode([1; 46])), 0x6982);
+}
+
 #[test]
 fn only_certificates_that_the_chosen_key_signed_are_taken() {
     let Pair { mut hba, mut egk, .. } = pair();
@@ -131,6 +192,8 @@ fn an_authoritys_key_is_kept_and_a_cards_key_is_not() {
     assert!(list.contains(&format!("b60a8308{}", authority.holder)), "{list}");
     assert!(list.contains(&format!("a40e830c{}", role.holder)), "{list}");
     egk.expect("80CA010020", 0x6200);
+    egk.expect("80CA000000", 0x6A86);
+    egk.expect("80CA0100", 0x6700);
     egk.reopen();
     egk.expect(&choose_card(&role.holder), 0x6A88);
     egk.expect(&role.choose_issuer(), OK);

@@ -77,6 +77,36 @@ fn the_signature_budget_of_a_pin_entry_runs_out() {
 }
 
 #[test]
+fn the_keys_of_an_application_share_the_budget_and_each_channel_has_its_own() {
+    let mut card = TestCard::issue(&new_card(card_simulator::ProfileName::HbaG21).signatures_per_pin(2));
+    let set_rsa = "002241B606840184800105";
+    card.all_ok(&[HBA_QES, VERIFY_QES, SET_QES, &sign(&[1; 32]), set_rsa, &sign(&[1; 32])]);
+    card.expect(&sign(&[1; 32]), 0x6982);
+    card.expect(SET_QES, OK);
+    card.expect(&sign(&[1; 32]), 0x6982);
+    // A PIN entered on another channel is none here.
+    let other = |command: &str| format!("01{}", &command[2..]);
+    card.all_ok(&["0070000001", &other(HBA_QES), &other(VERIFY_QES), &other(SET_QES)]);
+    card.expect(&sign(&[1; 32]), 0x6982);
+    card.expect(&other(&sign(&[1; 32])), OK);
+    card.expect(VERIFY_QES, OK);
+    card.all_ok(&[&sign(&[1; 32]), &sign(&[1; 32]), &other(&sign(&[1; 32]))]);
+    card.expect(&other(&sign(&[1; 32])), 0x6982);
+}
+
+#[test]
+fn a_key_that_is_there_is_not_made_anew_without_the_right() {
+    let mut card = hba();
+    card.all_ok(&[HBA_QES, VERIFY_QES]);
+    for p1 in ["80", "84", "C0", "C4"] {
+        card.expect(&format!("0046{p1}86000000"), 0x6982);
+    }
+    card.expect("00468286000000", 0x6A86);
+    card.expect("00468100000000", 0x6A88);
+    card.expect("00468186", 0x6700);
+}
+
+#[test]
 fn refused_inputs_do_not_use_up_the_budget() {
     let mut card = TestCard::issue(&new_card(card_simulator::ProfileName::HpcP384).signatures_per_pin(1));
     card.all_ok(&[P384_QES, VERIFY_QES, SET_QES]);
