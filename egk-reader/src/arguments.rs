@@ -49,7 +49,8 @@ pub(crate) enum Subcommands {
     /// Read who the holder is of a Belgian, Estonian, PIV, Japanese or French card, or of a KVK
     ///
     /// The Japanese card wants the PIN of its text application (four digits): it is asked for, and sent once. The French card
-    /// (Carte Vitale 2) is experimental.
+    /// (Carte Vitale 2) is experimental. Of a Belgian card it is also said whether the national register's signatures are
+    /// valid.
     #[command(after_help = EXIT_CODES)]
     Identity(IdentityOptions),
     /// List the certificates of a card; no PIN needed but for those under a pseudonym
