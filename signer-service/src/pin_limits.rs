@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,7 @@ pub struct PinLimits {
     per_client: usize,
     window: Duration,
     wrong: Mutex<HashMap<Subject, VecDeque<Instant>>>,
+    turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 /// Whose wrong PINs are counted.
@@ -44,6 +45,7 @@ impl PinLimits {
             per_client: limits.wrong_pins_per_client,
             window: Duration::from_secs(60 * u64::from(limits.wrong_pin_minutes)),
             wrong: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -56,8 +58,16 @@ impl PinLimits {
             // Nothing is left to protect, and the card says better why it refuses.
             return Ok(());
         }
+        self.admit_at(&token.card(), client, now)
+    }
+
+    /// The same for a card that no PKCS#11 module shows, by another name for it.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn admit_at(&self, card: &str, client: &str, now: Instant) -> Result<(), TooMany> {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        for (subject, limit) in self.subjects(token, client) {
+        for (subject, limit) in self.subjects(card, client) {
             let Some(times) = wrong.get_mut(&subject) else { continue };
             times.retain(|at| now.saturating_duration_since(*at) < self.window);
             // The one that has to fall out of the window before there is room.
@@ -69,23 +79,38 @@ impl PinLimits {
         Ok(())
     }
 
+    /// Held from the question whether a PIN may go to a card beyond PKCS#11 until it is known what became of it: such a
+    /// card has no queue, and a second caller must not be admitted by what the first has not yet found out.
+    pub fn turn(&self, card: &str) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(card.to_owned()).or_default())
+    }
+
     /// What became of the PIN.
     pub fn learn<T>(&self, token: &TokenView, client: &str, result: Result<T, &TokenError>, now: Instant) {
+        self.learn_at(&token.card(), client, result, now);
+    }
+
+    /// The same for a card that no PKCS#11 module shows.
+    pub fn learn_at<T>(&self, card: &str, client: &str, result: Result<T, &TokenError>, now: Instant) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Err(TokenError::PinIncorrect(_)) => {
-                for (subject, _) in self.subjects(token, client) {
+                for (subject, _) in self.subjects(card, client) {
                     wrong.entry(subject).or_default().push_back(now);
                 }
             }
             // The card begins to count anew, too. What the client did on other cards stays.
-            Ok(_) => drop(wrong.remove(&Subject::Card(token.card()))),
+            Ok(_) => drop(wrong.remove(&Subject::Card(card.to_owned()))),
             Err(_) => {}
         }
     }
 
-    fn subjects(&self, token: &TokenView, client: &str) -> [(Subject, usize); 2] {
-        [(Subject::Card(token.card()), self.per_card), (Subject::Client(client.to_owned()), self.per_client)]
+    fn subjects(&self, card: &str, client: &str) -> [(Subject, usize); 2] {
+        [
+            (Subject::Card(card.to_owned()), self.per_card),
+            (Subject::Client(client.to_owned()), self.per_client),
+        ]
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) async fn prove(
     let mut steps = Steps::start();
     let mut turn = caller.turn(&state.metrics, &chosen, chosen.queue.alone()).await?;
     steps.done("wait for the card");
-    let (shared, client, used) = (Arc::clone(state), caller.client.clone(), chosen.clone());
+    let (shared, client, used) = (Arc::clone(state), caller.pin_client(), chosen.clone());
     let proved = blocking(move || {
         shared.pins.admit(&chosen.token, &client, Instant::now())?;
         let certificate = &chosen.certificate.certificate;

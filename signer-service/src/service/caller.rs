@@ -154,6 +154,14 @@ impl Caller {
         if self.client.is_empty() { key.to_owned() } else { format!("{}/{key}", self.client) }
     }
 
+    /// Whose wrong PINs those of this call are: an application at the login page is nobody's TLS client, whatever its name.
+    pub(super) fn pin_client(&self) -> String {
+        match self.origin {
+            Origin::Browser => format!("web/{}", self.client),
+            _ => self.client.clone(),
+        }
+    }
+
     /// What is to be noted of this call.
     pub(super) fn told(&self, call: &'static str) -> Told {
         Told { call, client: self.client.clone(), request_id: self.request_id.clone(), trace: self.trace }

@@ -25,7 +25,7 @@ pub(super) fn note<T>(
     };
     let slot = &chosen.token.slot_name;
     if with_pin {
-        state.pins.learn(&chosen.token, &caller.client, result, Instant::now());
+        state.pins.learn(&chosen.token, &caller.pin_client(), result, Instant::now());
         // Only these two say that the card compared a PIN.
         if matches!(result, Ok(()) | Err(TokenError::PinIncorrect(_))) {
             state.metrics.card(slot, "PIN", outcome);

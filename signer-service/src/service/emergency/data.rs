@@ -3,7 +3,10 @@
 //! The one place where the service uses a professional's card beyond PKCS#11, which has no word for a role: it hands two
 //! readers to `egk-reader` (docs/decisions/emergency-access-by-two-persons.md).
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use card::{
     pin::{Pin, PinStatus},
@@ -65,7 +68,7 @@ async fn attempt(
     entry.certificate_issuer = Some(asked.signed_by.certificate_issuer.clone());
     entry.certificate_serial = Some(asked.signed_by.certificate_serial.clone());
     entry.remark = Some(format!("case {}; EF.NFD; {code}", loaded.id));
-    let cards = Arc::clone(state);
+    let (cards, client) = (Arc::clone(state), caller.pin_client());
     let (data, rights) = blocking(move || {
         caller.still_waits()?;
         let (reader, record) = cards.readers.read(&request.reader, |name| caller.origin.sees_reader(name))?;
@@ -74,15 +77,21 @@ async fn attempt(
         }
         let (_, mut egk) = cards.readers.open(&reader, |_| true)?;
         let roles = InsuranceReaders::new(&cards.config.emergency.role_readers);
-        let (_, mut hpc) = roles.open(&request.role_reader, |name| caller.origin.sees_reader(name))?;
+        let (place, mut hpc) = roles.open(&request.role_reader, |name| caller.origin.sees_reader(name))?;
         let typed = typed(&pin)?;
+        let at = RoleCard { state: &cards, place, client };
+        let turn = cards.pins.turn(&at.name());
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        cards.pins.admit_at(&at.name(), &at.client, Instant::now())?;
         let mut ask = |asked: &Asked<'_>| match &typed {
             Some(pin) => Some(Entered::Typed(pin.clone())),
             None => asked.pad.then_some(Entered::OnPad),
         };
         let professional = Some(Professional { card: hpc.as_mut(), ask: &mut ask });
         let keys = Keys { professional, reason: Some(reason), last_try: pin.last_try, ..Keys::default() };
-        let opened = access::read_emergency_data(egk.as_mut(), keys)?;
+        let opened = access::read_emergency_data(egk.as_mut(), keys).map_err(Refusal::from);
+        at.note(&opened);
+        let opened = opened?;
         // The card may have been changed for another since its number was read.
         if opened.data.insured.kvnr.as_ref().is_some_and(|kvnr| cards.pseudonyms.name(kvnr) != patient) {
             return Err(Rejected::Patient.into());
@@ -95,6 +104,33 @@ async fn attempt(
     loaded.case.accesses.push(Access { at: now, what: "EF.NFD".to_owned() });
     let audit_sequence = keep(state, &loaded, entry, now).await?;
     answer(data, &rights, audit_sequence)
+}
+
+/// The professional's card in a reader, for the limits of wrong PINs and the metrics. Its number is not known, so what is
+/// counted for it stays with the reader.
+struct RoleCard<'a> {
+    state: &'a State,
+    place: String,
+    client: String,
+}
+
+impl RoleCard<'_> {
+    fn name(&self) -> String {
+        format!("role/{}", self.place)
+    }
+
+    fn note<T>(&self, result: &Result<T, Refusal>) {
+        let (result, outcome) = match result {
+            Ok(_) => (Ok(()), "OK"),
+            Err(Refusal::Token(wrong @ TokenError::PinIncorrect(_))) => {
+                (Err(wrong), Refusal::reason_of(wrong))
+            }
+            // The PIN was not compared, or what came after it went wrong.
+            Err(_) => return,
+        };
+        self.state.pins.learn_at(&self.name(), &self.client, result, Instant::now());
+        self.state.metrics.card(&self.place, "PIN", outcome);
+    }
 }
 
 /// The approved case that the caller's token is for.
