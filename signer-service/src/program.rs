@@ -95,11 +95,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<Option<String>> {
     let found = server::check(config).await?;
     let socket = found.socket.display();
     let tls = found.tls.map(|(address, clients)| format!("\ntls: {address}, clients: {clients}"));
+    let web = found.web.map(|place| format!("\nweb login: {place}"));
+    let certificate = found.certificate_ends.map(|at| format!("\ncertificate: until {}", at.date()));
+    let listeners: String = [tls, web, certificate].into_iter().flatten().collect();
     Ok(Some(format!(
-        "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}{}",
-        found.module,
-        found.tokens,
-        tls.unwrap_or_default()
+        "configuration: usable\nmodule: {}\ntokens: {}\nsocket: {socket}{listeners}",
+        found.module, found.tokens
     )))
 }
 

@@ -13,6 +13,7 @@ use std::{
 
 use proto::v1::signer_service_server::SignerServiceServer;
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
@@ -36,7 +37,7 @@ use crate::{
     ocsp::OcspClient,
     pin_limits::PinLimits,
     service::{JobCodes, Proof, Signer, State},
-    tls::{ServerTls, TlsError},
+    tls::{self, ServerTls, TlsError},
     token::{Module, TokenError},
     traces::export::Exporter,
     trust::{self, TrustError},
@@ -88,12 +89,14 @@ pub enum ServerError {
     /// The table of professions.
     #[error("table of professions: {0}")]
     Professions(#[source] toml::de::Error),
-    /// The Unix socket.
-    #[error("listen.unix: {0}")]
-    Listen(#[from] ListenError),
-    /// The socket of the metrics.
-    #[error("metrics.listen: {0}")]
-    Metrics(#[source] ListenError),
+    /// A Unix socket.
+    #[error("{key}: {source}")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Why not there.
+        source: ListenError,
+    },
     /// The TLS listener's files.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -132,6 +135,10 @@ pub struct Checked {
     pub socket: PathBuf,
     /// Where it would listen for TLS, and for how many clients.
     pub tls: Option<(SocketAddr, usize)>,
+    /// Where browsers would log in.
+    pub web: Option<String>,
+    /// When the certificate of the TLS listeners ends, if there is any.
+    pub certificate_ends: Option<OffsetDateTime>,
 }
 
 /// Loads what is configured. Changes nothing: the service may be running on the same configuration.
@@ -140,19 +147,29 @@ pub struct Checked {
 /// The first part that cannot be used.
 pub async fn check(config: Config) -> Result<Checked, ServerError> {
     trust::load(&config.trust)?;
+    let certificate_ends = check_certificate(&config)?;
+    Database::check(&config.audit.database).await?;
+    let module = Module::load(&config.pkcs11)?;
+    let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
+    let tls = config.listen.tls.map(|address| (address, config.clients.len()));
+    let web = config.web.place();
+    let module_name = module.description()?;
+    module.close();
+    Ok(Checked { module: module_name, tokens, socket: config.listen.unix, tls, web, certificate_ends })
+}
+
+/// Certificate and key of the TLS listeners: whether they can be used now, and until when.
+fn check_certificate(config: &Config) -> Result<Option<OffsetDateTime>, ServerError> {
     if config.listen.tls.is_some() {
         ServerTls::load(&config.tls)?;
     }
     if config.web.tls.is_some() {
         ServerTls::for_browsers(&config.tls)?;
     }
-    Database::check(&config.audit.database).await?;
-    let module = Module::load(&config.pkcs11)?;
-    let tokens = module.tokens().map(|tokens| tokens.len()).unwrap_or(0);
-    let tls = config.listen.tls.map(|address| (address, config.clients.len()));
-    let checked = Checked { module: module.description()?, tokens, socket: config.listen.unix, tls };
-    module.close();
-    Ok(checked)
+    if config.listen.tls.is_none() && config.web.tls.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(tls::valid_until(&config.tls, OffsetDateTime::now_utc())?))
 }
 
 /// Serves until SIGTERM or SIGINT, then finishes what was accepted.
@@ -181,14 +198,16 @@ async fn run(config: Config, insecure_development: bool, proof: Proof) -> Result
         }
     }
     let path = config.listen.unix.clone();
-    listen::refuse_occupied(&path)?;
+    let refuse = |source| ServerError::Listen { key: "listen.unix", source };
+    listen::refuse_occupied(&path).map_err(refuse)?;
     let largest = config.limits.cms_bytes.max(2 * config.limits.prescription_bytes) + MESSAGE_OVERHEAD;
+    let reload = network::reload_signal()?;
     let network = Network::open(&config).await?;
     let web = WebLogin::open(&config).await?;
     let metrics = Metrics::open(&config.metrics_at()).await?;
     let state = State { proof, ..load(config).await? };
     // Last, so that a socket that is there means a service that is ready.
-    let (socket, listener) = PrivateSocket::bind(&path)?;
+    let (socket, listener) = PrivateSocket::bind(&path).map_err(refuse)?;
     tracing::info!(module = state.module.description()?, socket = %path.display(), "ready");
     let signer = Signer::new(state);
     let (router, reporter) = router(&signer, largest).await?;
@@ -197,6 +216,8 @@ async fn run(config: Config, insecure_development: bool, proof: Proof) -> Result
     let healthy = tokio::spawn(health::keep(signer.clone(), reporter, ending.clone()));
     tokio::spawn(renewal(signer.clone(), ending.clone()));
     tokio::spawn(sweeping(signer.clone(), ending.clone()));
+    let certificates = network.tls().into_iter().chain(web.tls()).collect();
+    tokio::spawn(network::reloading(signer.clone(), certificates, reload, ending.clone()));
     let web = web.serve(&signer, &ending);
 
     let unix = UnixListenerStream::new(UnixListener::from_std(listener)?);

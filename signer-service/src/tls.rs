@@ -15,6 +15,7 @@ use std::{
 };
 
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio_rustls::rustls::{
     self, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
@@ -23,10 +24,14 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::config::{Tls, TlsVersion};
+use crate::{
+    certificate::Certificate,
+    config::{Tls, TlsVersion},
+};
 
 /// HTTP/2, as gRPC wants it (RFC 7540 clause 3.3).
 const ALPN: &[u8] = b"h2";
+const VALID_NOW: &str = "certificates that are valid now";
 
 /// Why the TLS listener cannot work with its files.
 #[derive(Debug, Error)]
@@ -49,6 +54,28 @@ pub enum TlsError {
     /// The authorities.
     #[error("tls.client_ca: {0}")]
     Authorities(#[from] VerifierBuilderError),
+}
+
+/// Until when the certificate and those above it last; read anew.
+///
+/// # Errors
+/// [`TlsError`]: a file, or one of the certificates does not count at this time (RFC 5280 clause 4.1.2.5).
+pub fn valid_until(files: &Tls, now: OffsetDateTime) -> Result<OffsetDateTime, TlsError> {
+    let (key, path) = ("tls.certificate", &files.certificate);
+    let refuse = |expected, got| TlsError::File { key, path: path.clone(), expected, got };
+    let mut ends = Vec::new();
+    for der in certificates(key, path)? {
+        let certificate =
+            Certificate::parse(&der).map_err(|error| refuse("certificates (RFC 5280)", error.to_string()))?;
+        if now < certificate.not_before {
+            return Err(refuse(VALID_NOW, format!("one that begins {}", certificate.not_before)));
+        }
+        if now > certificate.not_after {
+            return Err(refuse(VALID_NOW, format!("one that ended {}", certificate.not_after)));
+        }
+        ends.push(certificate.not_after);
+    }
+    ends.into_iter().min().ok_or_else(|| refuse("certificates in PEM", "none".to_owned()))
 }
 
 /// The TLS side of the listener, which can be read again while it is used.
@@ -188,6 +215,18 @@ mod tests {
     fn age(path: &Path) {
         let file = fs::File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    }
+
+    #[test]
+    fn a_certificate_lasts_for_its_time_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, now) = (files(folder.path()), OffsetDateTime::now_utc());
+        let ends = valid_until(&files, now).unwrap();
+        assert!(ends > now + time::Duration::days(2) && ends <= now + time::Duration::days(3), "{ends}");
+        for (at, got) in [(-2, "one that begins"), (4, "one that ended")] {
+            let error = valid_until(&files, now + time::Duration::days(at)).unwrap_err().to_string();
+            assert!(error.contains("tls.certificate") && error.contains(got), "{error}");
+        }
     }
 
     #[test]

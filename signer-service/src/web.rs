@@ -51,8 +51,6 @@ use crate::{config, service::Signer, tls::ServerTls};
 const FORM: usize = 16 * 1024;
 /// How long a head or a form may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
-/// How often the files of the TLS certificate are looked at, while nobody comes.
-const LOOK: Duration = Duration::from_secs(10);
 /// Connections at a time.
 const CONNECTIONS: usize = 512;
 
@@ -105,10 +103,6 @@ impl Web {
             };
             let stream = tokio::select! {
                 () = ended(ending.clone()) => break,
-                () = tokio::time::sleep(LOOK) => {
-                    look_again(&listener);
-                    continue;
-                }
                 stream = accepted => stream,
             };
             let (web, ending) = (Arc::clone(&web), ending.clone());
@@ -244,18 +238,6 @@ enum Stream {
     Unix(tokio::net::UnixStream),
     Tls(tokio::net::TcpStream, TlsAcceptor),
     Plain(tokio::net::TcpStream),
-}
-
-/// Reads certificates again when their files changed.
-fn look_again(listener: &Listener) {
-    if let Listener::Tls(_, tls) = listener
-        && tls.is_outdated()
-    {
-        match tls.reload() {
-            Ok(()) => tracing::info!("web login: certificates were read again"),
-            Err(error) => tracing::error!(%error, "web login: certificates stay as they were"),
-        }
-    }
 }
 
 /// Reads a form and goes on with it.

@@ -51,6 +51,13 @@ impl Web {
         self.listeners() > 0
     }
 
+    /// Where it listens, for people.
+    pub fn place(&self) -> Option<String> {
+        let tls = self.tls.map(|address| format!("https {address}"));
+        let unix = self.unix.as_ref().map(|path| path.display().to_string());
+        tls.or(unix).or_else(|| self.insecure_tcp.map(|address| format!("plaintext {address}")))
+    }
+
     fn listeners(&self) -> usize {
         let tcp = [self.tls, self.insecure_tcp].iter().flatten().count();
         tcp + usize::from(self.unix.is_some())

@@ -21,7 +21,8 @@ impl Metrics {
         Ok(match at {
             MetricsAt::Off => None,
             MetricsAt::Unix(path) => {
-                let (socket, listener) = PrivateSocket::bind(path).map_err(ServerError::Metrics)?;
+                let refuse = |source| ServerError::Listen { key: "metrics.listen", source };
+                let (socket, listener) = PrivateSocket::bind(path).map_err(refuse)?;
                 let listener = Listener::Unix(UnixListener::from_std(listener)?);
                 Some(Metrics { listener, _socket: Some(socket) })
             }

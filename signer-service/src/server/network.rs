@@ -1,6 +1,6 @@
 //! The listeners over the network, and what is read again while they listen.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -17,7 +17,7 @@ use crate::{
     tls::{ServerTls, incoming},
 };
 
-/// How often the files of the TLS listener are looked at.
+/// How often the files of the TLS listeners are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// What was opened at the start, so that a wrong file or a taken address is known before anything else is done.
@@ -25,7 +25,6 @@ pub(super) struct Network {
     tls: Option<(TcpListener, Arc<ServerTls>)>,
     insecure: Option<TcpListener>,
     connections: usize,
-    reload: Signal,
 }
 
 impl Network {
@@ -42,8 +41,12 @@ impl Network {
             None => None,
             Some(address) => Some(bind("listen.insecure_tcp", address).await?),
         };
-        let reload = signal(SignalKind::hangup())?;
-        Ok(Network { tls, insecure, connections: config.limits.connections, reload })
+        Ok(Network { tls, insecure, connections: config.limits.connections })
+    }
+
+    /// The files of the TLS listener, to be read again.
+    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
+        self.tls.as_ref().map(|(_, tls)| Arc::clone(tls))
     }
 
     /// Serves until the end is announced.
@@ -53,8 +56,6 @@ impl Network {
         signer: &Signer,
         ending: &watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
-        let files = self.tls.as_ref().map(|(_, tls)| Arc::clone(tls));
-        tokio::spawn(reloading(signer.clone(), files, self.reload, ending.clone()));
         let plain = router.clone();
         let secured = async {
             let Some((listener, tls)) = self.tls else { return Ok(()) };
@@ -78,10 +79,15 @@ pub(super) async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpLi
     TcpListener::bind(address).await.map_err(|source| ServerError::Tcp { key, address, source })
 }
 
-/// Reads certificates again when they change, and certificates and permissions at SIGHUP.
-async fn reloading(
+/// From here on SIGHUP does not end the process.
+pub(super) fn reload_signal() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+/// Reads the certificates of all listeners again when they change, and certificates and permissions at SIGHUP.
+pub(super) async fn reloading(
     signer: Signer,
-    tls: Option<Arc<ServerTls>>,
+    certificates: Vec<Arc<ServerTls>>,
     mut asked: Signal,
     ending: watch::Receiver<bool>,
 ) {
@@ -93,7 +99,7 @@ async fn reloading(
             _ = asked.recv() => true,
             () = tokio::time::sleep(LOOK) => false,
         };
-        if let Some(tls) = tls.as_ref().filter(|tls| told || tls.is_outdated()) {
+        for tls in certificates.iter().filter(|tls| told || tls.is_outdated()) {
             match tls.reload() {
                 Ok(()) => tracing::info!("certificates were read again"),
                 Err(error) => tracing::error!(%error, "certificates stay as they were"),

@@ -31,11 +31,14 @@ impl WebLogin {
     pub(super) async fn open(config: &Config) -> Result<WebLogin, ServerError> {
         let web = &config.web;
         let (socket, listener) = if let Some(path) = &web.unix {
-            let (socket, listener) = PrivateSocket::bind(path)?;
+            let refuse = |source| ServerError::Listen { key: "web.unix", source };
+            let (socket, listener) = PrivateSocket::bind(path).map_err(refuse)?;
             (Some(socket), Some(Listener::Unix(UnixListener::from_std(listener)?)))
         } else if let Some(address) = web.tls {
             let tls = Arc::new(ServerTls::for_browsers(&config.tls)?);
-            (None, Some(Listener::Tls(bind("web.tls", address).await?, tls)))
+            let listener = bind("web.tls", address).await?;
+            tracing::info!(address = %listener.local_addr()?, "web login");
+            (None, Some(Listener::Tls(listener, tls)))
         } else if let Some(address) = web.insecure_tcp {
             tracing::warn!(%address, "the web login is open without TLS: for development only");
             (None, Some(Listener::Plain(bind("web.insecure_tcp", address).await?)))
@@ -43,6 +46,14 @@ impl WebLogin {
             (None, None)
         };
         Ok(WebLogin { socket, listener })
+    }
+
+    /// The certificate that browsers see, to be read again.
+    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
+        match &self.listener {
+            Some(Listener::Tls(_, tls)) => Some(Arc::clone(tls)),
+            _ => None,
+        }
     }
 
     /// Serves on a task of its own until the end is announced.

@@ -5,9 +5,12 @@ use std::{fs, time::Duration};
 use proto::v1::{
     self, sign_prescription_request::InsuranceCheck, signer_service_client::SignerServiceClient,
 };
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 
-use crate::support::{BOTH, Desk, PIN, fixture, json, refusal};
+use crate::{
+    network::{ALL, channel, further_client, hang_up},
+    support::{BOTH, Desk, PIN, fixture, json, refusal},
+};
 
 const ENABLED: &str = "[comfort]\nenabled = true\nsessions_per_card = 2\ncard_signatures = 250\n";
 
@@ -19,6 +22,12 @@ struct User {
 impl User {
     async fn new(desk: &Desk) -> User {
         User { client: desk.grpc().await, id: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// Over TLS, with the certificate of this name.
+    async fn over_network(desk: &Desk, name: &str) -> User {
+        let client = SignerServiceClient::new(channel(desk, name).await);
+        User { client, id: uuid::Uuid::new_v4().to_string() }
     }
 
     async fn activate(
@@ -180,6 +189,46 @@ async fn a_session_ends_by_time_and_by_its_user_and_is_recorded() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("{:?}", desk.records().await);
+}
+
+#[tokio::test]
+async fn a_session_over_the_network_is_worth_something_with_its_clients_certificate_only() {
+    let clients = format!(
+        "{ALL}[clients.other]\ncertificates = ['subject:CN=other']\ncalls = ['*']\ncards = ['*']\n{ENABLED}"
+    );
+    let mut desk = Desk::on_network(&BOTH, &clients);
+    further_client(&desk, "other");
+    let mut ward = User::over_network(&desk, "ward").await;
+    ward.activate(PIN, 5, None).await.unwrap();
+    assert_eq!(ward.sign().await.unwrap().comfort_session.unwrap().remaining_by_policy, 4);
+    // Another connection of the same client is as good as the first.
+    let mut again = User { id: ward.id.clone(), ..User::over_network(&desk, "ward").await };
+    assert_eq!(again.sign().await.unwrap().comfort_session.unwrap().remaining_by_policy, 3);
+
+    let over_tls = User::over_network(&desk, "other").await.client;
+    for client in [over_tls, desk.grpc().await] {
+        let mut thief = User { client, id: ward.id.clone() };
+        assert_eq!(thief.ended().await, "", "the session is shown to somebody else");
+        let refused = thief.sign().await.unwrap_err();
+        assert_eq!(
+            (refused.code(), refusal(&refused).0.as_str()),
+            (Code::FailedPrecondition, "NO_COMFORT_SESSION")
+        );
+        let end = v1::DeactivateComfortSignatureRequest { card: None, user_id: ward.id.clone() };
+        let refused = thief.client.deactivate_comfort_signature(end).await.unwrap_err();
+        assert_eq!(refusal(&refused).0, "NO_COMFORT_SESSION");
+    }
+    assert_eq!(ward.show().await.unwrap().signed, 2);
+
+    // Whoever loses the permission loses the use of the session, on a connection that stands.
+    let config = fs::read_to_string(desk.path("config.toml")).unwrap();
+    let fewer = config.replacen("calls = ['*']", "calls = ['GetComfortSession']", 1);
+    fs::write(desk.path("config.toml"), fewer).unwrap();
+    hang_up(&mut desk, "permissions were read again");
+    assert_eq!(refusal(&ward.sign().await.unwrap_err()).0, "CALL_NOT_ALLOWED");
+    assert_eq!(ward.show().await.unwrap().signed, 2);
+    let log = desk.log();
+    assert!(!log.contains(&ward.id) && !log.contains(PIN), "{log}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod nodes;
 mod ocsp;
 mod postgres;
 mod random_requests;
+mod refused;
 mod soft_token;
 mod support;
 mod verdicts;

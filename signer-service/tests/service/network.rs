@@ -25,13 +25,13 @@ pub(crate) const ALL: &str = "[clients.ward]\ncertificates = ['subject:CN=ward']
                    [clinicians]\ntoken_required = 'never'\n";
 
 /// Where the service listens for TLS.
-fn address(desk: &Desk) -> String {
+pub(crate) fn address(desk: &Desk) -> String {
     let line = logged(desk, "TLS address=");
     line.rsplit_once("address=").unwrap().1.trim().to_owned()
 }
 
 /// Waits for a line of the log.
-fn logged(desk: &Desk, text: &str) -> String {
+pub(crate) fn logged(desk: &Desk, text: &str) -> String {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
         let log = desk.log();
@@ -44,7 +44,7 @@ fn logged(desk: &Desk, text: &str) -> String {
 }
 
 /// A client command that shows the certificate in these files of `pki/tls`.
-fn client(desk: &Desk, name: &str, arguments: &[&str]) -> Command {
+pub(crate) fn client(desk: &Desk, name: &str, arguments: &[&str]) -> Command {
     let port = address(desk).rsplit_once(':').unwrap().1.to_owned();
     let file = |ending: &str| desk.path(&format!("pki/tls/{name}.{ending}"));
     let mut command = desk.client_command(arguments);
@@ -93,7 +93,7 @@ pub(crate) fn further_client(desk: &Desk, name: &str) {
 }
 
 /// Makes `NAME.pem` with OpenSSL, signed by an authority in these files.
-fn openssl_client(desk: &Desk, name: &str, ca: &str, days: &str, usage: &str) {
+pub(crate) fn openssl_client(desk: &Desk, name: &str, ca: &str, days: &str, usage: &str) {
     fs::write(desk.path("usage"), format!("extendedKeyUsage={usage}\n")).unwrap();
     let file = |ending: &str| format!("pki/tls/{name}.{ending}");
     let words = |line: String| drop(desk.tool("openssl", &line.split(' ').collect::<Vec<_>>()));
@@ -278,7 +278,7 @@ async fn permissions_and_certificates_are_read_again_while_connections_stand() {
 }
 
 /// SIGHUP, and patience until the log says so.
-fn hang_up(desk: &mut Desk, expected: &str) {
+pub(crate) fn hang_up(desk: &mut Desk, expected: &str) {
     let id = desk.service().id().to_string();
     desk.tool("kill", &["-HUP", &id]);
     logged(desk, expected);
@@ -355,6 +355,7 @@ fn check_looks_at_certificates_and_permissions_too() {
     let good = desk.serve_command(&["--check"]).output().unwrap();
     let said = String::from_utf8_lossy(&good.stdout).into_owned();
     assert!(good.status.success() && said.contains("tls: 127.0.0.1:0, clients: 1"), "{said}");
+    assert!(said.contains("\ncertificate: until 20"), "{said}");
     fs::write(desk.path("pki/tls/ca.pem"), "no certificate").unwrap();
     let bad = desk.serve_command(&["--check"]).output().unwrap();
     let said = String::from_utf8_lossy(&bad.stderr).into_owned();

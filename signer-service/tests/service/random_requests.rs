@@ -21,7 +21,7 @@ use crate::{
 const REQUESTS: usize = 10_000;
 const TASKS: usize = 8;
 /// What no status and no log may show.
-const SECRETS: [&str; 4] = [PIN, "X110400001", "Musterst", "1964-11-03"];
+pub(crate) const SECRETS: [&str; 4] = [PIN, "X110400001", "Musterst", "1964-11-03"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_requests_are_answered_without_harm() {
@@ -79,7 +79,7 @@ fn methods() -> Vec<String> {
 }
 
 /// One message, as a stream: for the wire there is no difference to a single request.
-async fn call(channel: &Channel, method: &str, request: Bytes) -> Result<(), Status> {
+pub(crate) async fn call(channel: &Channel, method: &str, request: Bytes) -> Result<(), Status> {
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
     let path = PathAndQuery::try_from(method).unwrap();

@@ -63,8 +63,13 @@ impl Desk {
 
     /// A service that is reached by TLS, too, with the certificates of `init` in `pki/tls`.
     pub(crate) fn on_network(keys: &[Key], further: &str) -> Desk {
+        Desk::of_people_on_network(&[("card", keys)], further)
+    }
+
+    /// The same with a token for each of several people.
+    pub(crate) fn of_people_on_network(people: &[(&str, &[Key])], further: &str) -> Desk {
         let tls = "[tls]\ncertificate = 'pki/tls/server.pem'\nkey = 'pki/tls/server.key'\nclient_ca = 'pki/tls/ca.pem'\n";
-        Desk::listening(&[("card", keys)], "tls = '127.0.0.1:0'\n", &format!("{further}{tls}"))
+        Desk::listening(people, "tls = '127.0.0.1:0'\n", &format!("{further}{tls}"))
     }
 
     fn listening(tokens: &[(&str, &[Key])], listen: &str, further: &str) -> Desk {

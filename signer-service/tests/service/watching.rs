@@ -61,7 +61,7 @@ async fn a_callers_trace_goes_on_in_the_log_and_to_the_collector() {
 }
 
 /// Asks the metrics socket; answers everything it says.
-fn http(desk: &Desk, request: &str) -> String {
+pub(crate) fn http(desk: &Desk, request: &str) -> String {
     let mut stream = UnixStream::connect(desk.path("s.sock.metrics")).unwrap();
     write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -70,7 +70,7 @@ fn http(desk: &Desk, request: &str) -> String {
 }
 
 /// The value of a line of the metrics that has all these parts.
-fn value(text: &str, parts: &[&str]) -> f64 {
+pub(crate) fn value(text: &str, parts: &[&str]) -> f64 {
     let line = text.lines().find(|line| parts.iter().all(|part| line.contains(part)));
     let line = line.unwrap_or_else(|| panic!("{parts:?} is not in {text}"));
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
