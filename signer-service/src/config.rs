@@ -16,7 +16,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use emergency::{Emergency, Offline};
+pub use emergency::{Emergency, Offline, OverdueReviews};
 pub use network::*;
 pub use sections::*;
 pub use web::{OPENID, Web, WebClient};

@@ -19,13 +19,14 @@ pub use location::{Location, LocationError};
 
 /// The tables, brought up to date when the database is opened: number, description, statements. Written out here because
 /// sqlx's macro for it would build sqlx and SQLite a second time, for the compiler.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "audit", include_str!("../migrations/0001_audit.sql")),
     (2, "chain", include_str!("../migrations/0002_chain.sql")),
     (3, "nodes", include_str!("../migrations/0003_nodes.sql")),
     (4, "comfort", include_str!("../migrations/0004_comfort.sql")),
     (5, "emergency", include_str!("../migrations/0005_emergency.sql")),
     (6, "card", include_str!("../migrations/0006_card.sql")),
+    (7, "reviews", include_str!("../migrations/0007_reviews.sql")),
 ];
 /// Connections to a PostgreSQL for short statements, and for calls at work with an idempotency key: each of these holds
 /// one until its answer is recorded, so they must not take the others'.

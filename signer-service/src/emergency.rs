@@ -191,6 +191,14 @@ pub enum Rejected {
     /// Somebody else was faster.
     #[error("somebody else changed the emergency access at the same time")]
     Changed,
+    /// Nobody looked at what this person opened before.
+    #[error(
+        "{count} emergency accesses of this person are overdue for review: somebody has to close these first"
+    )]
+    ReviewsOverdue {
+        /// How many.
+        count: usize,
+    },
     /// Another patient.
     #[error("the insurance card is not that of the patient whom the emergency access is for")]
     Patient,
@@ -293,6 +301,12 @@ impl Case {
     /// Was it opened, and did nobody look at it since?
     pub fn wants_review(&self) -> bool {
         self.decision().is_some_and(|(approved, _)| approved) && self.review().is_none()
+    }
+
+    /// When it was over, or will be.
+    pub fn over_since(&self) -> OffsetDateTime {
+        let planned = self.request().map_or(OffsetDateTime::UNIX_EPOCH, |(wanted, _)| wanted.expires_at);
+        self.revocation().map_or(planned, |step| planned.min(step.statement.at))
     }
 
     /// May this party take this step now?

@@ -31,6 +31,7 @@ pub struct Metrics {
     card_operations: Family<Operation, Counter>,
     queue: Family<Slot, Gauge>,
     connections: Family<Outcome, Counter>,
+    reviews: Family<Review, Gauge>,
     now: Now,
 }
 
@@ -96,6 +97,11 @@ struct Outcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Review {
+    state: &'static str,
+}
+
 /// Counted as waiting as long as it lives.
 pub struct Waiting(Gauge);
 
@@ -117,6 +123,7 @@ impl Default for Metrics {
             card_operations: Family::default(),
             queue: Family::default(),
             connections: Family::default(),
+            reviews: Family::default(),
             now: Now::default(),
         };
         metrics.register();
@@ -156,6 +163,13 @@ impl Metrics {
         self.connections.get_or_create(&Outcome { outcome }).inc();
     }
 
+    /// Emergency accesses that wait for their review, and how many of them are overdue.
+    pub fn reviews(&self, wanted: usize, overdue: usize) {
+        for (state, count) in [("wanted", wanted), ("overdue", overdue)] {
+            self.reviews.get_or_create(&Review { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
     /// All of it as OpenMetrics text.
     ///
     /// # Errors
@@ -187,6 +201,11 @@ impl Metrics {
         );
         register.register("card_queue", "Calls that wait for a card", self.queue.clone());
         register.register("connections", "Connections over TLS by outcome", self.connections.clone());
+        register.register(
+            "emergency_reviews",
+            "Emergency accesses that are over and wait for their review",
+            self.reviews.clone(),
+        );
         let now = &self.now;
         register.register("card_usable", "A card is there and its PIN not unusable", now.card_usable.clone());
         register.register("card_pin_state", "State of the PIN, where known", now.pin_state.clone());

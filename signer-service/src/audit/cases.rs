@@ -16,6 +16,19 @@ pub struct KeptCase {
     pub body: String,
 }
 
+/// A case whose access is over and that may wait for its review.
+#[derive(Debug, Clone)]
+pub struct Unreviewed {
+    /// UUID.
+    pub id: String,
+    /// Telematik-ID.
+    pub requester: String,
+    /// Seconds since 1970.
+    pub ends_at: i64,
+    /// The case, if only reading it tells whether it does.
+    pub unknown: Option<KeptCase>,
+}
+
 /// A new case.
 #[derive(Debug, Clone)]
 pub struct NewCase<'a> {
@@ -40,6 +53,8 @@ pub struct Change<'a> {
     pub of: i64,
     /// Seconds since 1970.
     pub ends_at: i64,
+    /// It was opened, and nobody reviewed it.
+    pub wants_review: bool,
     /// JSON.
     pub body: &'a str,
 }
@@ -61,8 +76,8 @@ impl AuditTrail {
             return Ok(None);
         }
         sqlx::query(
-            "INSERT INTO emergency (id, opened_at, patient, requester, ends_at, version, body) \
-             VALUES ($1, $2, $3, $4, $5, 1, $6)",
+            "INSERT INTO emergency (id, opened_at, patient, requester, ends_at, version, body, review) \
+             VALUES ($1, $2, $3, $4, $5, 1, $6, 2)",
         )
         .bind(case.id)
         .bind(at.format(&Rfc3339)?)
@@ -89,10 +104,12 @@ impl AuditTrail {
     ) -> Result<Option<u64>, AuditError> {
         let mut transaction = self.begin_case().await?;
         let changed = sqlx::query(
-            "UPDATE emergency SET body = $1, ends_at = $2, version = version + 1 WHERE id = $3 AND version = $4",
+            "UPDATE emergency SET body = $1, ends_at = $2, review = $3, version = version + 1 \
+             WHERE id = $4 AND version = $5",
         )
         .bind(change.body)
         .bind(change.ends_at)
+        .bind(review(change.wants_review))
         .bind(change.id)
         .bind(change.of)
         .execute(&mut *transaction)
@@ -139,6 +156,39 @@ impl AuditTrail {
         rows.iter().map(kept).collect()
     }
 
+    /// Cases whose access ended at this time (seconds since 1970) or before, and that wait for their review, as far as is
+    /// known.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn unreviewed_cases(&self, over: i64) -> Result<Vec<Unreviewed>, AuditError> {
+        let rows = sqlx::query(
+            "SELECT version, body, id, requester, ends_at, review FROM emergency \
+             WHERE review < 2 AND ends_at <= $1",
+        );
+        let rows = rows.bind(over).fetch_all(&self.chain.database.pool).await?;
+        let unreviewed = |row: &AnyRow| {
+            let is_known = row.try_get::<i64, _>(5)? == review(true);
+            Ok(Unreviewed {
+                id: row.try_get(2)?,
+                requester: row.try_get(3)?,
+                ends_at: row.try_get(4)?,
+                unknown: if is_known { None } else { Some(kept(row)?) },
+            })
+        };
+        rows.iter().map(unreviewed).collect()
+    }
+
+    /// Notes whether a case of this version waits for its review.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn settle_review(&self, id: &str, version: i64, wanted: bool) -> Result<(), AuditError> {
+        let settle = sqlx::query("UPDATE emergency SET review = $1 WHERE id = $2 AND version = $3");
+        settle.bind(review(wanted)).bind(id).bind(version).execute(&self.chain.database.pool).await?;
+        Ok(())
+    }
+
     /// One node at a time works on cases.
     async fn begin_case(&self) -> Result<Transaction<'static, Any>, AuditError> {
         let mut transaction = self.chain.database.pool.begin().await?;
@@ -148,6 +198,11 @@ impl AuditTrail {
         }
         Ok(transaction)
     }
+}
+
+/// As it is kept (migrations/0007_reviews.sql).
+fn review(wanted: bool) -> i64 {
+    if wanted { 1 } else { 2 }
 }
 
 fn kept(row: &AnyRow) -> Result<KeptCase, AuditError> {
@@ -179,7 +234,8 @@ mod tests {
         assert_eq!(trail.add_case(new("d", "p"), &entry(), later).await.unwrap(), Some(3));
 
         let case = trail.case("a").await.unwrap().unwrap();
-        let change = Change { id: "a", of: case.version, ends_at: 1, body: "{\"x\":1}" };
+        let body = "{\"x\":1}";
+        let change = Change { id: "a", of: case.version, ends_at: 1, wants_review: true, body };
         assert_eq!(trail.change_case(change.clone(), &entry(), now).await.unwrap(), Some(4));
         assert_eq!(
             trail.change_case(change, &entry(), now).await.unwrap(),
@@ -191,5 +247,31 @@ mod tests {
         assert_eq!(trail.case("a").await.unwrap().unwrap().body, "{\"x\":1}");
         assert_eq!(trail.cases().await.unwrap().len(), 3);
         assert!(trail.case("b").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_its_review_is_found_also_if_an_earlier_version_kept_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let trail = AuditTrail::open(&path.clone().into(), &path.with_extension("key")).await.unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        for (id, patient) in [("a", "p"), ("b", "q"), ("c", "r")] {
+            trail.add_case(new(id, patient), &entry(), now).await.unwrap();
+        }
+        let change = |id, ends_at| Change { id, of: 1, ends_at, wants_review: true, body: "{}" };
+        trail.change_case(change("a", 60), &entry(), now).await.unwrap();
+        trail.change_case(change("b", 90), &entry(), now).await.unwrap();
+        let found = async |over| {
+            let found = trail.unreviewed_cases(over).await.unwrap();
+            found.into_iter().map(|case| (case.id, case.unknown.is_some())).collect::<Vec<_>>()
+        };
+        assert_eq!(found(59).await, []);
+        assert_eq!(found(60).await, [("a".to_owned(), false)]);
+        // As the table was before the column.
+        let old = sqlx::query("UPDATE emergency SET review = 0 WHERE id = 'c'");
+        old.execute(&trail.chain.database.pool).await.unwrap();
+        assert_eq!(found(60).await, [("a".to_owned(), false), ("c".to_owned(), true)]);
+        trail.settle_review("c", 1, false).await.unwrap();
+        assert_eq!(found(90).await, [("a".to_owned(), false), ("b".to_owned(), false)]);
     }
 }

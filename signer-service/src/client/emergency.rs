@@ -275,7 +275,11 @@ fn line(access: &v1::EmergencyAccess) -> String {
         party(&access.requester),
         party(&access.decided_by),
         party(&access.reviewed_by),
-        if access.wants_review { "  REVIEW WANTED" } else { "" },
+        match (access.wants_review, access.review_overdue) {
+            (false, _) => "",
+            (true, false) => "  REVIEW WANTED",
+            (true, true) => "  REVIEW OVERDUE",
+        },
     )
 }
 
@@ -306,6 +310,7 @@ fn as_json(access: &v1::EmergencyAccess) -> Value {
         "revoked_by": party(&access.revoked_by),
         "reviewed_by": party(&access.reviewed_by),
         "wants_review": access.wants_review,
+        "review_overdue": access.review_overdue,
         "justified": access.justified,
         "review_text": access.review_text,
         "offline": access.offline,

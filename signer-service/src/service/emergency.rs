@@ -2,6 +2,7 @@
 //! with its audit record.
 
 mod data;
+mod reviews;
 mod shown;
 
 use std::{sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 pub(super) use data::read as read_data;
+pub(super) use reviews::count as count_reviews;
 
 use super::{
     Caller, Chosen, Origin, Refusal, State, authenticate, blocking,
@@ -122,7 +124,8 @@ pub(super) async fn list(
     let kept = state.audit.cases().await.map_err(Refusal::Audit)?;
     let cases: Vec<Case> = kept.iter().map(|kept| read(&kept.body)).collect::<Result<_, _>>()?;
     let wanted = |case: &Case| !request.unreviewed_only || case.wants_review();
-    let accesses = cases.iter().filter(|case| wanted(case)).filter_map(|case| shown::access(case, now));
+    let due = reviews::due(&state, now);
+    let accesses = cases.iter().filter(|case| wanted(case)).filter_map(|case| shown::access(case, now, due));
     Ok(v1::ListEmergencyAccessResponse { accesses: accesses.collect() })
 }
 
@@ -173,6 +176,7 @@ async fn ask(
     if granted.is_empty() {
         return Err(Rejected::NoScope.into());
     }
+    reviews::refuse_overdue(state, &party.telematik_id).await?;
     let open = state.audit.has_open_case(&wanted.patient, &party.telematik_id, OffsetDateTime::now_utc());
     if open.await.map_err(Refusal::Audit)? {
         return Err(Rejected::Open.into());
@@ -193,7 +197,7 @@ async fn ask(
     let kept = state.audit.add_case(new, entry, now).await.map_err(Refusal::Audit)?;
     Ok(v1::RequestEmergencyAccessResponse {
         audit_sequence: kept.ok_or(Rejected::Open)?,
-        access: shown::access(&case, now),
+        access: shown::access(&case, now, reviews::due(state, now)),
         claim,
         refused_scopes: refused.into_iter().map(convert::refused_scope).collect(),
     })
@@ -222,7 +226,8 @@ async fn step(
     loaded.case.admits(&act, &party, policy, now)?;
     loaded.case.steps.push(signed);
     let audit_sequence = keep(state, &loaded, entry, now).await?;
-    Ok(v1::EmergencyAccessResponse { access: shown::access(&loaded.case, now), audit_sequence })
+    let access = shown::access(&loaded.case, now, reviews::due(state, now));
+    Ok(v1::EmergencyAccessResponse { access, audit_sequence })
 }
 
 async fn hand_out(
@@ -422,8 +427,13 @@ async fn load(state: &State, id: &str) -> Result<Loaded, Refusal> {
 /// Keeps a changed case together with its record.
 async fn keep(state: &State, loaded: &Loaded, entry: &Entry, now: OffsetDateTime) -> Result<u64, Refusal> {
     let body = write(&loaded.case)?;
-    let change =
-        Change { id: &loaded.id, of: loaded.version, ends_at: loaded.case.ends_at(now), body: &body };
+    let change = Change {
+        id: &loaded.id,
+        of: loaded.version,
+        ends_at: loaded.case.ends_at(now),
+        wants_review: loaded.case.wants_review(),
+        body: &body,
+    };
     let kept = state.audit.change_case(change, entry, now).await.map_err(Refusal::Audit)?;
     Ok(kept.ok_or(Rejected::Changed)?)
 }

@@ -312,6 +312,9 @@ fn emergency_row(rejected: &Rejected) -> Row {
         Rejected::Claim => (Unauthenticated, Reason::EmergencyClaim, vec![]),
         Rejected::Changed => (Aborted, Reason::EmergencyChanged, vec![]),
         Rejected::Patient => (PermissionDenied, Reason::EmergencyPatient, vec![]),
+        Rejected::ReviewsOverdue { count } => {
+            (FailedPrecondition, Reason::EmergencyReviewsOverdue, vec![("count", count.to_string())])
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tonic::{Extensions, Status};
 
-use super::{Origin, Signer, State, blocking, comfort};
+use super::{Origin, Signer, State, blocking, comfort, emergency};
 use crate::{
     config::{Config, ConfigError},
     metrics::{Look, Metrics},
@@ -74,6 +74,24 @@ impl Signer {
         let Ok(Ok(places)) = blocking(move || state.module.places(&known)).await else { return before };
         *self.state.places.lock().unwrap_or_else(PoisonError::into_inner) = places.clone();
         places
+    }
+
+    /// Counts the reviews of emergency accesses that are wanted, for the metrics; answers whether one is overdue. Nothing if
+    /// there is no emergency access, or the database does not say.
+    pub async fn look_at_reviews(&self) -> Option<bool> {
+        if !self.state.config.emergency.enabled {
+            return None;
+        }
+        match emergency::count_reviews(&self.state).await {
+            Ok(reviews) => {
+                self.state.metrics.reviews(reviews.wanted, reviews.overdue);
+                Some(reviews.overdue > 0)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "reviews of emergency accesses could not be counted");
+                None
+            }
+        }
     }
 
     /// What is measured.

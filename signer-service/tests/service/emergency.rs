@@ -6,10 +6,16 @@ use std::{fs, process::Output, thread};
 use proto::v1;
 use serde_json::Value;
 
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
 use crate::{
     clinician::{ADA, BOB, CARL, EVE, claims},
+    grpc::channel,
     postgres::Postgres,
     support::{Desk, Key, P384, PIN, json, refusal},
+    watching::http,
 };
 
 const OFFLINE: &str = "[emergency]\nenabled = true\noffline = \"allow\"\n";
@@ -232,6 +238,75 @@ fn a_denial_ends_it_and_only_then_it_can_be_asked_for_again() {
     assert_eq!((&denied["standing"], &denied["wants_review"]), (&"denied".into(), &false.into()));
     assert_eq!(reason(&with_card(&desk, "bob", &["approve", &first])), "EMERGENCY_STANDING");
     id(&request(&desk, "ada", &[]));
+}
+
+/// An access of Ada's that Bob approved and that is over.
+fn opened(desk: &Desk) -> String {
+    let id = id(&request(desk, "ada", &[]));
+    assert_eq!(json(&with_card(desk, "bob", &["approve", &id]))["standing"], "approved");
+    assert_eq!(json(&with_card(desk, "bob", &["revoke", &id]))["standing"], "revoked");
+    id
+}
+
+/// What health and metrics say of the reviews, once they say the expected.
+async fn watched(desk: &Desk, health: ServingStatus, wanted: u32, overdue: u32) {
+    let mut client = HealthClient::new(channel(desk).await);
+    let count = |state: &str, count| format!("hpc_signer_emergency_reviews{{state=\"{state}\"}} {count}\n");
+    for _ in 0..600 {
+        let asked = HealthCheckRequest { service: "emergency-reviews".into() };
+        let said = client.check(asked).await.map(|answer| answer.into_inner().status());
+        let text = http(desk, "GET /metrics");
+        if said.is_ok_and(|said| said == health)
+            && text.contains(&count("wanted", wanted))
+            && text.contains(&count("overdue", overdue))
+        {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{}", http(desk, "GET /metrics"));
+}
+
+#[tokio::test]
+async fn overdue_reviews_are_seen_and_keep_their_requester_from_asking_again() {
+    let people: [(&str, &[Key]); 3] = [("ada", &[ADA]), ("bob", &[BOB]), ("eve", &[EVE])];
+    let desk = Desk::of_people(&people, &format!("{OFFLINE}review_hours = 0\n"));
+    fs::write(desk.path("patient"), KVNR).unwrap();
+    watched(&desk, ServingStatus::Serving, 0, 0).await;
+    let first = opened(&desk);
+    watched(&desk, ServingStatus::NotServing, 1, 1).await;
+    let listed = json(&without_card(&desk, &["list", "--unreviewed"]));
+    assert_eq!(listed["accesses"][0]["review_overdue"], true, "{listed}");
+
+    let refused = request(&desk, "ada", &[])["error"].clone();
+    assert_eq!(refused["reason"], "EMERGENCY_REVIEWS_OVERDUE", "{refused}");
+    assert_eq!(refused["metadata"]["count"], "1");
+    // The other clinician asks, and the first one may agree: an emergency is not kept from its patient.
+    let turned = id(&request(&desk, "bob", &[]));
+    assert_eq!(json(&with_card(&desk, "ada", &["approve", &turned]))["standing"], "approved");
+
+    let closed = json(&with_card(&desk, "eve", &["review", &first, "--justified", "--text", "it was one"]));
+    assert_eq!((&closed["wants_review"], &closed["review_overdue"]), (&false.into(), &false.into()));
+    watched(&desk, ServingStatus::Serving, 0, 0).await;
+    id(&request(&desk, "ada", &[]));
+}
+
+#[tokio::test]
+async fn reviews_are_not_overdue_before_their_time_and_may_be_reported_only() {
+    let people: [(&str, &[Key]); 2] = [("ada", &[ADA]), ("bob", &[BOB])];
+    let later = Desk::of_people(&people, &format!("{OFFLINE}review_hours = 1\n"));
+    let reported =
+        Desk::of_people(&people, &format!("{OFFLINE}review_hours = 0\noverdue_reviews = \"report\"\n"));
+    for (desk, health, overdue) in
+        [(later, ServingStatus::Serving, 0), (reported, ServingStatus::NotServing, 1)]
+    {
+        fs::write(desk.path("patient"), KVNR).unwrap();
+        opened(&desk);
+        watched(&desk, health, 1, overdue).await;
+        let listed = json(&without_card(&desk, &["list"]));
+        assert_eq!(listed["accesses"][0]["review_overdue"], overdue == 1, "{listed}");
+        id(&request(&desk, "ada", &[]));
+    }
 }
 
 #[tokio::test]

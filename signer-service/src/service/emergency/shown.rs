@@ -40,8 +40,9 @@ pub(super) fn act(act: &Act) -> String {
     }
 }
 
-/// A case; none of one without a request, which no case is.
-pub(super) fn access(case: &Case, now: OffsetDateTime) -> Option<v1::EmergencyAccess> {
+/// A case; none of one without a request, which no case is. Reviews of accesses that ended before `due` (seconds since
+/// 1970) are overdue.
+pub(super) fn access(case: &Case, now: OffsetDateTime, due: i64) -> Option<v1::EmergencyAccess> {
     let (wanted, asked) = case.request()?;
     let value = |codes: &[&str], code: &str| codes.iter().position(|known| *known == code);
     let reason = value(&REASONS, &wanted.reason_code).and_then(|at| REASON_VALUES.get(at)).copied();
@@ -65,6 +66,7 @@ pub(super) fn access(case: &Case, now: OffsetDateTime) -> Option<v1::EmergencyAc
         justified: review.is_some_and(|(justified, _, _)| justified),
         review_text: review.map(|(_, text, _)| text.to_owned()).unwrap_or_default(),
         offline: case.steps.iter().any(|step| step.ocsp.is_none()),
+        review_overdue: case.wants_review() && case.over_since().unix_timestamp() <= due,
         uses: u32::try_from(case.accesses.len()).unwrap_or(u32::MAX),
     })
 }
