@@ -5,8 +5,9 @@ use card_simulator::{NewCard, ProfileName};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, AttributeInfo, AttributeType, CertificateType, ObjectClass};
-use cryptoki::session::UserType;
+use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
+use cryptoki_sys::{CK_ULONG, CKA_VENDOR_DEFINED};
 
 mod bench;
 mod module;
@@ -34,6 +35,9 @@ fn a_card_shows_as_two_tokens_with_stable_names() {
         }
     }
 }
+
+/// CKA_HPC_COMMANDS.
+const COMMANDS: AttributeType = AttributeType::VendorDefined(CKA_VENDOR_DEFINED | 0x4850_4301);
 
 /// Shows everything about a slot and everything in it.
 fn list(bench: &Bench, slot: Slot) {
@@ -129,6 +133,57 @@ fn every_token_has_a_profile_object_and_no_object_of_classes_it_does_not_know() 
             assert!(session.find_objects(&[Attribute::Class(class)]).unwrap().is_empty());
         }
     }
+}
+
+/// The number of commands and the reader's name, as the module's counter has them.
+fn counted(session: &Session) -> (CK_ULONG, String) {
+    let found = session.find_objects(&[Attribute::Class(ObjectClass::HARDWARE_FEATURE)]).unwrap();
+    assert_eq!(found.len(), 1);
+    let (mut count, mut reader) = (None, None);
+    for attribute in session.get_attributes(found[0], &[COMMANDS, AttributeType::Label]).unwrap() {
+        match attribute {
+            Attribute::VendorDefined((COMMANDS, bytes)) => count = bytes.try_into().ok(),
+            Attribute::Label(bytes) => reader = String::from_utf8(bytes).ok(),
+            _ => {}
+        }
+    }
+    (CK_ULONG::from_ne_bytes(count.unwrap()), reader.unwrap())
+}
+
+#[test]
+fn a_counter_tells_how_many_commands_the_cards_in_a_reader_were_sent_and_sends_none() {
+    for profile in [ProfileName::HpcP384, ProfileName::HbaG21] {
+        let mut bench = Bench::with(profile);
+        let ((esign, qes), read) = bench.cost(|| (bench.session(bench.esign()), bench.session(bench.qes())));
+        let (before, reader) = counted(&esign);
+        assert_eq!(before, read, "{profile}");
+        assert!(bench.module.get_slot_info(bench.esign()).unwrap().slot_description().starts_with(&reader));
+        let ((), login_cost) = bench.cost(|| login(&esign, UserType::User, PIN_CH).unwrap());
+        let ((after, _), cost) = bench.cost(|| counted(&esign));
+        assert_eq!((after - before, cost), (login_cost, 0), "{profile}");
+        assert_eq!(counted(&qes), counted(&esign), "both tokens are of one card");
+        // The next card in the reader goes on where this one ended.
+        drop((esign, qes));
+        bench.insert(NewCard::new(profile));
+        let (session, cost) = bench.cost(|| bench.session(bench.esign()));
+        assert!(cost > 0 && counted(&session).0 >= after + cost, "{profile}");
+    }
+}
+
+/// PKCS#11 v3.1 clause 4.3.1: a search that names no class does not find hardware features.
+#[test]
+fn only_who_asks_for_hardware_features_finds_the_counter() {
+    let bench = Bench::with(ProfileName::HbaG21);
+    let session = bench.session(bench.esign());
+    for template in [&[][..], &[Attribute::Token(true)]] {
+        for object in session.find_objects(template).unwrap() {
+            let class = session.get_attributes(object, &[AttributeType::Class]).unwrap();
+            assert_ne!(class, [Attribute::Class(ObjectClass::HARDWARE_FEATURE)]);
+        }
+    }
+    let counter = session.find_objects(&[Attribute::Class(ObjectClass::HARDWARE_FEATURE)]).unwrap()[0];
+    assert_eq!(rv(session.destroy_object(counter)), RvError::ActionProhibited);
+    assert_eq!(rv(session.copy_object(counter, &[])), RvError::ActionProhibited);
 }
 
 #[test]

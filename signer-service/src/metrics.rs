@@ -7,7 +7,7 @@ pub mod http;
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -32,6 +32,7 @@ pub struct Metrics {
     queue: Family<Slot, Gauge>,
     connections: Family<Outcome, Counter>,
     reviews: Family<Review, Gauge>,
+    commands: Family<Reader, Counter>,
     now: Now,
 }
 
@@ -98,6 +99,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reader {
+    reader: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Review {
     state: &'static str,
 }
@@ -124,6 +130,7 @@ impl Default for Metrics {
             queue: Family::default(),
             connections: Family::default(),
             reviews: Family::default(),
+            commands: Family::default(),
             now: Now::default(),
         };
         metrics.register();
@@ -163,6 +170,12 @@ impl Metrics {
         self.connections.get_or_create(&Outcome { outcome }).inc();
     }
 
+    /// Commands that the cards in a reader were sent so far, as the module counts them.
+    pub fn commands(&self, reader: &str, count: u64) {
+        let counter = self.commands.get_or_create_owned(&Reader { reader: reader.to_owned() });
+        counter.inner().fetch_max(count, Ordering::Relaxed);
+    }
+
     /// Emergency accesses that wait for their review, and how many of them are overdue.
     pub fn reviews(&self, wanted: usize, overdue: usize) {
         for (state, count) in [("wanted", wanted), ("overdue", overdue)] {
@@ -198,6 +211,11 @@ impl Metrics {
             "card_operations",
             "PINs and signatures that cards were asked for",
             self.card_operations.clone(),
+        );
+        register.register(
+            "card_commands",
+            "Commands that the cards in a reader were sent, where the module tells",
+            self.commands.clone(),
         );
         register.register("card_queue", "Calls that wait for a card", self.queue.clone());
         register.register("connections", "Connections over TLS by outcome", self.connections.clone());
@@ -252,6 +270,8 @@ impl Now {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -267,6 +287,61 @@ mod tests {
             text.contains("outcome=\"BUSY\"} 1") && text.contains("hpc_signer_call_seconds_bucket"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn commands_never_go_back_and_are_absent_where_nobody_counts() {
+        let metrics = Metrics::default();
+        assert!(!metrics.text(&Look::default()).unwrap().contains("card_commands_total{"));
+        for count in [12, 30, 29] {
+            metrics.commands("reader", count);
+        }
+        let text = metrics.text(&Look::default()).unwrap();
+        assert!(text.contains("hpc_signer_card_commands_total{reader=\"reader\"} 30"), "{text}");
+    }
+
+    /// Each metric with its labels, from the text of metrics that are all there.
+    fn told() -> BTreeMap<String, BTreeSet<String>> {
+        let metrics = Metrics::default();
+        metrics.call("ListCards", "ward", "OK", Duration::ZERO);
+        metrics.steps(&[("PIN", Duration::ZERO)]);
+        metrics.card("reader", "PIN", "OK");
+        metrics.commands("reader", 1);
+        metrics.connection("OK");
+        metrics.reviews(1, 0);
+        let _waiting = metrics.waits("reader");
+        let slots = vec![("reader".to_owned(), true, Some("USABLE".to_owned()))];
+        let sessions = vec![("reader".to_owned(), 9, Some(200))];
+        let text = metrics.text(&Look { slots, sessions, ocsp_oldest: None }).unwrap();
+        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (name, labels) = line.split_once(['{', ' ']).unwrap();
+            let name =
+                ["_bucket", "_sum", "_count"].iter().fold(name, |name, end| name.trim_end_matches(end));
+            let labels = labels.split(['{', ',', '}']).filter_map(|label| label.split_once("=\""));
+            let labels = labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le");
+            told.entry(name.trim_start_matches("hpc_signer_").to_owned()).or_default().extend(labels);
+        }
+        told
+    }
+
+    #[test]
+    fn the_operations_page_lists_every_metric_with_its_labels_and_no_other() {
+        let page = include_str!("../../docs/operations.md");
+        let table = page.split("| metric (`hpc_signer_...`) |").nth(1).unwrap();
+        let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("  | "));
+        let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let told = told();
+        let mut listed = BTreeSet::new();
+        for row in rows {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let (metrics, labels) = (names(cells[0]), names(cells[1]));
+            let used: BTreeSet<String> =
+                metrics.iter().flat_map(|name| told.get(name).cloned().unwrap_or_default()).collect();
+            assert_eq!(labels.into_iter().collect::<BTreeSet<_>>(), used, "labels of {metrics:?}");
+            listed.extend(metrics);
+        }
+        assert_eq!(listed, told.into_keys().collect());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! ([`Module::queue`]). A PIN is passed on once and not kept.
 
 mod choice;
+mod commands;
 mod error;
 mod key;
 mod listing;
@@ -24,6 +25,7 @@ use cryptoki::{
 };
 
 pub use choice::{Choice, Purpose, Selector, best, choose};
+pub use commands::Commands;
 pub use error::{ModuleError, TokenError, Tries};
 pub use key::{PinEntry, UnlockedKey};
 pub use listing::{CertificateObject, TokenView};

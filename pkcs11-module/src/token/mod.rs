@@ -6,6 +6,7 @@
 mod cache;
 mod certificate;
 mod copies;
+mod counter;
 mod decrypt;
 mod derive;
 mod digest;

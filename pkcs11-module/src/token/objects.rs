@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, PublicKey, octet_string};
+use super::counter::CKH_HPC_CARD_COMMANDS;
 use super::mechanisms;
 use crate::error::{Error, Result};
 
@@ -71,6 +72,19 @@ impl Object {
         let mut object = Object::common(CKO_PROFILE, "profile", "profile");
         object.number(CKA_PROFILE_ID, CKP_PUBLIC_CERTIFICATES_TOKEN);
         object
+    }
+
+    /// Counts commands; the number is put in when somebody reads it.
+    pub(crate) fn counter() -> Object {
+        let mut object = Object::empty();
+        object.number(CKA_CLASS, CKO_HW_FEATURE);
+        object.number(CKA_HW_FEATURE_TYPE, CKH_HPC_CARD_COMMANDS);
+        object
+    }
+
+    /// Whether it is the one that counts commands.
+    pub(crate) fn is_counter(&self) -> bool {
+        self.matches(CKA_HW_FEATURE_TYPE, &CKH_HPC_CARD_COMMANDS.to_ne_bytes())
     }
 
     fn certificate(key: &CardKey, certificate: &Certificate<'_>) -> Object {
@@ -185,13 +199,7 @@ impl Object {
 
     /// What every object has (clause 4.4). The card is read-only.
     pub(super) fn common(class: CK_OBJECT_CLASS, label: &str, part: &str) -> Object {
-        let mut object = Object {
-            attributes: Vec::new(),
-            secrets: &[],
-            private: false,
-            private_key: None,
-            public_key: None,
-        };
+        let mut object = Object::empty();
         object.number(CKA_CLASS, class);
         object.bytes(CKA_LABEL, label.as_bytes());
         object.bytes(CKA_UNIQUE_ID, format!("{label} {part}").as_bytes());
@@ -202,6 +210,10 @@ impl Object {
             object.flag(kind, false);
         }
         object
+    }
+
+    fn empty() -> Object {
+        Object { attributes: Vec::new(), secrets: &[], private: false, private_key: None, public_key: None }
     }
 
     fn mechanisms(&mut self, allowed: &[CK_MECHANISM_TYPE]) {

@@ -37,8 +37,11 @@ impl Module {
         if operations.find.is_some() {
             return Err(Error::OperationActive);
         }
+        // Hardware features are found by those who ask for that class only (clause 4.3.1).
+        let names_a_class = template.iter().any(|condition| condition.kind == CKA_CLASS);
         let fits = |object: &Object| {
-            template.iter().all(|condition| object.matches(condition.kind, condition.value))
+            (names_a_class || !object.is_counter())
+                && template.iter().all(|condition| object.matches(condition.kind, condition.value))
         };
         let slot = &session.slot;
         let mut found =
@@ -91,6 +94,7 @@ impl Module {
         read: impl FnOnce(&Object) -> Result<T>,
     ) -> Result<T> {
         let session = self.session(handle)?;
-        read(&*self.object(&session, object)?)
+        let object = self.object(&session, object)?;
+        if object.is_counter() { read(&session.slot.reader.counted(&object)) } else { read(&object) }
     }
 }

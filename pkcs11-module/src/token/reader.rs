@@ -15,6 +15,7 @@ use card::profile::Application;
 use card::transport::{CardPresence, HangUp, ReaderState};
 use cryptoki_sys::CK_OBJECT_HANDLE;
 
+use super::counter::Commands;
 use super::lock;
 use super::login::{LoginState, OnCard};
 use super::objects::Object;
@@ -37,6 +38,7 @@ pub(crate) struct Reader {
     /// Ends what waits for the card.
     hang_up: Mutex<Option<HangUp>>,
     card: Mutex<Option<Link>>,
+    commands: Commands,
 }
 
 /// A connection to the card of a generation.
@@ -49,12 +51,23 @@ impl Reader {
     /// A place for a reader that is not there yet.
     pub(crate) fn new(source: Arc<CardSource>) -> Self {
         let view = View::new(source.config().qes);
-        Reader { source, view: Mutex::new(view), hang_up: Mutex::default(), card: Mutex::new(None) }
+        Reader {
+            source,
+            view: Mutex::new(view),
+            hang_up: Mutex::default(),
+            card: Mutex::new(None),
+            commands: Commands::default(),
+        }
     }
 
     /// The reader's name, once it has one.
     pub(crate) fn name(&self) -> Option<String> {
         lock(&self.view).name.clone()
+    }
+
+    /// The counter with the number of commands that the cards in it were sent so far.
+    pub(crate) fn counted(&self, counter: &Object) -> Object {
+        self.commands.shown(counter, &self.name().unwrap_or_default())
     }
 
     /// Whether a card is in it.

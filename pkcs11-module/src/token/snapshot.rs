@@ -83,7 +83,8 @@ impl Token {
             raw_only: kind == Application::Qes,
         };
         let public = !application.keys.iter().any(|key| key.certificate_behind_pin);
-        let objects = objects(&shown, kind, offer, public);
+        let mut objects = objects(&shown, kind, offer, public);
+        objects.insert(0, Arc::new(Object::counter()));
         let shown_keys = objects.iter().filter_map(|object| object.private_key);
         // What a key can do is no secret, even where its certificate is one.
         let waiting = application.keys.iter().filter(|key| key.certificate_behind_pin);

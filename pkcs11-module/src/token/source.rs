@@ -11,6 +11,7 @@ use card::transport::{
 };
 
 use super::cache::CertificateCache;
+use super::counter::Commands;
 use super::lock;
 use crate::config::Config;
 
@@ -45,12 +46,16 @@ impl CardSource {
         lock(&self.watched).list()
     }
 
-    /// A connection to the card in a reader.
+    /// A connection to the card in a reader, whose commands are counted there.
     ///
     /// Each card gets a PC/SC context of its own: pcsclite serialises the calls of one context, so that a slow card
     /// would hold up all others and the questions about presence.
-    pub(crate) fn connect(&self, reader: &str) -> Result<Box<dyn Transport>, TransportError> {
-        let card = Counted(readers(&self.config).connect(reader)?);
+    pub(crate) fn connect(
+        &self,
+        reader: &str,
+        commands: &Commands,
+    ) -> Result<Box<dyn Transport>, TransportError> {
+        let card = Counted(readers(&self.config).connect(reader)?, commands.clone());
         let card: Box<dyn Transport> = match &self.config.can {
             Some(can) => Box::new(SecureTransport::new(card, can.clone())),
             None => Box::new(card),
@@ -83,7 +88,14 @@ pub(crate) fn commands_of_this_thread() -> u64 {
     COMMANDS.get()
 }
 
-struct Counted(Box<dyn Transport>);
+struct Counted(Box<dyn Transport>, Commands);
+
+impl Counted {
+    fn count(&self) {
+        COMMANDS.set(COMMANDS.get().wrapping_add(1));
+        self.1.count();
+    }
+}
 
 impl Transport for Counted {
     fn atr(&self) -> &[u8] {
@@ -91,7 +103,7 @@ impl Transport for Counted {
     }
 
     fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
-        COMMANDS.set(COMMANDS.get().wrapping_add(1));
+        self.count();
         self.0.transmit(command)
     }
 
@@ -100,7 +112,7 @@ impl Transport for Counted {
     }
 
     fn enter_pin(&mut self, command: &Command, entry: &PinEntry) -> Result<Response, TransportError> {
-        COMMANDS.set(COMMANDS.get().wrapping_add(1));
+        self.count();
         self.0.enter_pin(command, entry)
     }
 

@@ -72,6 +72,9 @@ impl Signer {
         let before = self.places();
         let (state, known) = (Arc::clone(&self.state), before.clone());
         let Ok(Ok(places)) = blocking(move || state.module.places(&known)).await else { return before };
+        for commands in places.iter().filter_map(|place| place.commands.as_ref()) {
+            self.state.metrics.commands(&commands.reader, commands.count);
+        }
         *self.state.places.lock().unwrap_or_else(PoisonError::into_inner) = places.clone();
         places
     }

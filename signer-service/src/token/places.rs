@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proto::v1::PinState;
 
 use super::{
-    Module, TokenError,
+    Commands, Module, TokenError,
     listing::{is_placeholder, pin_state},
 };
 
@@ -19,6 +19,8 @@ pub struct Place {
     pub present: bool,
     /// What is known of the card, once a call has looked at it.
     pub token: Option<Known>,
+    /// What the cards in it were sent, if the module tells.
+    pub commands: Option<Commands>,
 }
 
 /// What is known of a card without asking it.
@@ -48,6 +50,7 @@ impl Module {
     pub fn places(&self, before: &[Place]) -> Result<Vec<Place>, TokenError> {
         let occupied: HashSet<u64> =
             self.context.get_slots_with_token()?.iter().map(|slot| slot.id()).collect();
+        let counts = self.counts_commands();
         let mut places = Vec::new();
         for slot in self.context.get_all_slots()? {
             let present = occupied.contains(&slot.id());
@@ -63,7 +66,8 @@ impl Module {
                 }
             };
             let token = if present { self.known(slot) } else { None };
-            places.push(Place { slot: slot.id(), name, present, token });
+            let commands = if counts && token.is_some() { self.commands(slot) } else { None };
+            places.push(Place { slot: slot.id(), name, present, token, commands });
         }
         Ok(places)
     }
@@ -94,7 +98,10 @@ mod tests {
             (true, known(PinState::Blocked), false),
             (true, known(PinState::ToBeChanged), false),
         ] {
-            assert_eq!(Place { slot: 0, name: String::new(), present, token }.is_usable(), usable);
+            assert_eq!(
+                Place { slot: 0, name: String::new(), present, token, commands: None }.is_usable(),
+                usable
+            );
         }
     }
 }

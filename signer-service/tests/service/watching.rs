@@ -91,6 +91,7 @@ fn metrics_tell_calls_cards_and_steps_and_no_secret() {
     assert_eq!(value(&text, &["card_operations_total", "operation=\"signature\"", "\"OK\""]), 1.0);
     assert_eq!(value(&text, &["step_seconds_count", "card signature"]), 1.0);
     assert_eq!(value(&text, &["card_queue{"]), 0.0);
+    assert!(!text.contains("card_commands_total{"), "a module that does not count: {text}");
     let tokens = desk.tool("softhsm2-util", &["--show-slots"]);
     let serials = tokens.lines().filter_map(|line| line.trim().strip_prefix("Serial number:"));
     let serial = serials.map(str::trim).find(|serial| !serial.is_empty()).unwrap();

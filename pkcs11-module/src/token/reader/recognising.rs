@@ -82,7 +82,7 @@ impl Reader {
         };
         *link = None;
         let open = || {
-            let card = self.source.connect(&name).map_err(OpenError::from)?;
+            let card = self.source.connect(&name, &self.commands).map_err(OpenError::from)?;
             self.open(card, application)
         };
         let opened = match open() {
