@@ -5,6 +5,7 @@
 mod batch;
 mod clinician;
 mod comfort;
+mod documents;
 mod emergency;
 mod grpc;
 mod killed;
