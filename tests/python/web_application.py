@@ -1,6 +1,7 @@
 """A web application of a hospital, made with authlib, and a browser made with requests.
 
 login ISSUER REDIRECT_URI SCOPE    logs in as a person with a browser would; the PIN is in TEST_PIN. Prints what came of it.
+pause ISSUER REDIRECT_URI SCOPE    the same, but says so and waits for a line of input before the code becomes a token
 serve ISSUER PORT                  the application's page for a real browser
 """
 
@@ -12,6 +13,7 @@ import sys
 import urllib.parse
 
 import requests
+from authlib.common.errors import AuthlibBaseError
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt
@@ -85,22 +87,36 @@ class Application:
         return access, identity.claims
 
 
-def login(issuer, redirect_uri, scope):
+def login(issuer, redirect_uri, scope, before_token=lambda: None):
     application, browser = Application(issuer, redirect_uri, scope), requests.Session()
     page = browser.get(application.begin(), timeout=60)
     form = Form(page.text)
+    last_try = {"last_try": "yes"} if "TEST_LAST_TRY" in os.environ else {}
     assert page.ok and form.scripts == 0, page.text
     said = browser.post(
         urllib.parse.urljoin(issuer, form.action),
-        data={**form.fields, "pin": os.environ["TEST_PIN"], "do": "log-in"},
+        data={**form.fields, **last_try, "pin": os.environ["TEST_PIN"], "do": "log-in"},
         headers={"Origin": issuer},
         allow_redirects=False,
         timeout=60,
     )
     if said.status_code != 303:
         sys.exit(said.text)
-    token, (access, identity) = application.finish(said.headers["Location"])
+    before_token()
+    try:
+        token, (access, identity) = application.finish(said.headers["Location"])
+    except AuthlibBaseError as refused:
+        print(json.dumps({"error": refused.error, "description": refused.description}))
+        return
     print(json.dumps({"scope": token["scope"], "refused": token["refused_scopes"], "access": access, "id": identity}))
+
+
+def pause(issuer, redirect_uri, scope):
+    def wait():
+        print("logged in", flush=True)
+        sys.stdin.readline()
+
+    login(issuer, redirect_uri, scope, wait)
 
 
 def serve(issuer, port):
@@ -127,4 +143,4 @@ def serve(issuer, port):
 
 
 if __name__ == "__main__":
-    {"login": login, "serve": serve}[sys.argv[1]](*sys.argv[2:])
+    {"login": login, "pause": pause, "serve": serve}[sys.argv[1]](*sys.argv[2:])

@@ -9,6 +9,7 @@ pub mod desk;
 pub mod firefox;
 pub mod host;
 pub mod marionette;
+pub mod network;
 pub mod nss;
 pub mod openssl;
 pub mod pcscd;

@@ -24,6 +24,8 @@ pub struct Setup<'a> {
     pub insurance_readers: Vec<String>,
     /// Trust anchors, PEM.
     pub anchors: &'a Path,
+    /// Further lines of its section `[listen]`.
+    pub listen: String,
     /// Further lines of the service's configuration file, in tables of their own.
     pub further_configuration: String,
     /// Environment of the service.
@@ -40,6 +42,7 @@ impl<'a> Setup<'a> {
             module_configuration: format!("readers = {readers:?}\n"),
             insurance_readers: Vec::new(),
             anchors,
+            listen: String::new(),
             further_configuration: String::new(),
             environment: Vec::new(),
             arguments: Vec::new(),
@@ -150,9 +153,10 @@ impl Drop for Service {
 
 fn configuration_text(setup: &Setup<'_>, at: &Path) -> String {
     format!(
-        "[listen]\nunix = {:?}\n\n[pkcs11]\nmodule = {:?}\n\n[insurance]\nreaders = {:?}\n\n[trust]\nanchors = [{:?}]\n\n\
+        "[listen]\nunix = {:?}\n{}\n[pkcs11]\nmodule = {:?}\n\n[insurance]\nreaders = {:?}\n\n[trust]\nanchors = [{:?}]\n\n\
          [audit]\ndatabase = {:?}\n\n[rules.off]\nAUTHORED_ON = \"the examples have fixed dates\"\n\n{}",
         at.join("service.sock"),
+        setup.listen,
         setup.module.map_or_else(module, Path::to_path_buf),
         setup.insurance_readers,
         setup.anchors,

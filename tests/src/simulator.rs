@@ -55,6 +55,13 @@ impl Simulator {
         reader.slot.insert(Card::new(Image::open(&reader.image).expect("the image is whole and free")));
     }
 
+    /// Puts another card into a reader.
+    pub fn swap(&self, reader: usize, card: &CardImage) {
+        let slot = &self.readers[reader].slot;
+        drop(slot.eject());
+        slot.insert(Card::new(Image::open(card.path()).expect("the image is whole and free")));
+    }
+
     /// Resets a card, as another program at the reader may.
     pub fn reset(&self, reader: usize) {
         self.readers[reader].slot.reset();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use card_simulator::ocsp::OcspResponder;
 use serde_json::Value;
 use tests::cards::{CardImage, PIN_CH, authority};
+use tests::network::metrics;
 use tests::programs::{Ran, program, run};
 use tests::service::{Service, Setup};
 use tests::simulator::{Simulator, socket_in};
@@ -28,6 +29,11 @@ struct Ward {
 
 impl Ward {
     fn new() -> Ward {
+        Ward::configured("")
+    }
+
+    /// With further lines of configuration.
+    fn configured(further: &str) -> Ward {
         let directory = tempfile::tempdir().unwrap();
         let people = ["1-HBA-ada", "1-HBA-bob", "1-HBA-eve"];
         let mut cards: Vec<CardImage> =
@@ -43,7 +49,7 @@ impl Ward {
         setup = setup.insurance(&readers[3]);
         setup.module_configuration.push_str("qes = \"off\"\n");
         setup.further_configuration = format!(
-            "[emergency]\nenabled = true\nrole_readers = [{:?}]\n[ocsp.addresses]\n{NAMED:?} = {:?}\n",
+            "[emergency]\nenabled = true\nrole_readers = [{:?}]\n{further}[ocsp.addresses]\n{NAMED:?} = {:?}\n",
             readers[0],
             responder.url()
         );
@@ -142,6 +148,30 @@ fn judged(ward: &Ward, id: &str) {
         let told = run(ocsp.arg(format!("steps/{step}.ocsp")).current_dir(ward.directory.path()));
         assert!(told.stdout.contains("Cert Status: good"), "{step}: {}", told.text());
     }
+}
+
+#[test]
+fn wrong_pins_for_emergency_data_are_limited_without_asking_the_card() {
+    let ward = Ward::configured("[limits]\nwrong_pins_per_card = 1\n");
+    let id = said(&ward.request(), "request_id");
+    ward.step(1, &["approve", &id]).expect_success();
+    ward.open(&id).expect_success();
+    let wrong = ward.read("654321");
+    assert!(wrong.stdout.contains("PIN_WRONG"), "{}", wrong.text());
+    let sent = ward.simulator.verifications();
+    let limited = ward.read(PIN_CH);
+    assert!(
+        limited.stdout.contains("PIN_RATE_LIMITED") && limited.stdout.contains("retry_seconds"),
+        "{}",
+        limited.text()
+    );
+    assert_eq!(ward.simulator.verifications(), sent, "a PIN was sent");
+    let text = metrics(&ward.service);
+    let counted = |outcome: &str| {
+        let part = format!("operation=\"PIN\",outcome=\"{outcome}\"");
+        text.lines().any(|line| line.contains(&part) && line.contains("ada") && line.ends_with(" 1"))
+    };
+    assert!(counted("PIN_WRONG"), "{text}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The login page of the service: a standard client library and a real browser log in with a card.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::artefacts::{python, root};
 use tests::cards::{CardImage, PIN_CH};
 use tests::chromium::Chromium;
@@ -41,6 +42,72 @@ fn a_standard_client_library_logs_in_with_each_card() {
         assert_eq!((&access["sub"], &access["iss"]), (&said["id"]["sub"], &said["id"]["iss"]), "{profile}");
         assert_eq!(simulator.answers_to_pins(), ["63C2", "9000"], "{profile}");
     }
+}
+
+#[test]
+fn the_page_leaves_the_last_try_alone_unless_it_is_told_to_and_may() {
+    for offered in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let card = CardImage::with("hpc-p384", &[]);
+        let reader = socket_in(&directory, "hpc");
+        let simulator = Simulator::start(&[(&card, &reader)]);
+        let (anchors, port) = (card.anchors(), free_port());
+        let mut setup = with_page(Setup::on_readers(&[&reader], &anchors), port, "9");
+        let more = format!("[web]\nlast_try = {offered}\n");
+        setup.further_configuration = setup.further_configuration.replace("[web]\n", &more);
+        let _service = Service::start(setup);
+        let log_in = |pin: &str| application(&["login", &issuer(port), "http://127.0.0.1:9/back"], pin);
+        for _ in 0..2 {
+            assert!(log_in("654321").stderr.contains("Die PIN ist falsch."));
+        }
+        let sent = simulator.verifications();
+        assert_eq!(simulator.tries_left(0, "PIN.CH"), 1);
+        let kept = log_in(PIN_CH);
+        assert!(!kept.success && kept.stderr.contains("nur noch einen Versuch"), "{}", kept.text());
+        let asked =
+            run(command(&["login", &issuer(port), "http://127.0.0.1:9/back"], PIN_CH)
+                .env("TEST_LAST_TRY", "1"));
+        assert_eq!(asked.success, offered, "{}", asked.text());
+        assert_eq!(simulator.verifications() - sent, usize::from(offered));
+        assert_eq!(simulator.tries_left(0, "PIN.CH"), if offered { 3 } else { 1 });
+    }
+}
+
+#[test]
+fn a_card_that_is_pulled_between_login_and_token_gets_no_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let card = CardImage::of("hpc-p384");
+    let reader = socket_in(&directory, "hpc");
+    let simulator = Simulator::start(&[(&card, &reader)]);
+    let (anchors, port) = (card.anchors(), free_port());
+    let service = Service::start(with_page(Setup::on_readers(&[&reader], &anchors), port, "9"));
+    let log_in = |meanwhile: &dyn Fn()| -> Value {
+        let mut command = command(&["pause", &issuer(port), "http://127.0.0.1:9/back"], PIN_CH);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "logged in\n");
+        meanwhile();
+        writeln!(child.stdin.take().unwrap()).unwrap();
+        let said = serde_json::from_reader(said).unwrap();
+        child.wait().unwrap();
+        said
+    };
+    let gone = json!({ "error": "invalid_grant", "description": "code: the card left its reader" });
+    assert_eq!(log_in(&|| simulator.eject(0)), gone);
+    simulator.insert(0);
+    let listed = || service.client(&["list-cards"]).stdout;
+    until("the card is seen again", || listed().contains("ESIGN"));
+    let back = || {
+        simulator.eject(0);
+        until("the card is gone", || !listed().contains("ESIGN"));
+        simulator.insert(0);
+        until("the card is seen again", || listed().contains("ESIGN"));
+    };
+    assert_eq!(log_in(&back), gone, "the card came back, but the login was before");
+    let stayed = log_in(&|| {});
+    assert_eq!(stayed["scope"], "openid prescription.sign", "{stayed}");
 }
 
 #[test]
@@ -83,8 +150,13 @@ fn with_page<'a>(mut setup: Setup<'a>, port: u16, back: &str) -> Setup<'a> {
 }
 
 fn application(arguments: &[&str], pin: &str) -> Ran {
+    run(&mut command(arguments, pin))
+}
+
+fn command(arguments: &[&str], pin: &str) -> Command {
     let mut command = program(python(), [root().join("tests/python/web_application.py")]);
-    run(command.args(arguments).arg("openid prescription.sign user/Task.r").env("TEST_PIN", pin))
+    command.args(arguments).arg("openid prescription.sign user/Task.r").env("TEST_PIN", pin);
+    command
 }
 
 fn free_port() -> u16 {
