@@ -46,6 +46,8 @@ pub struct Module {
     /// Sessions that may sign at once on one token.
     sessions: usize,
     recent: Mutex<Option<listing::Recent>>,
+    /// Held while tokens are listed.
+    listing: Mutex<()>,
 }
 
 impl Module {
@@ -69,6 +71,7 @@ impl Module {
             queues: Mutex::default(),
             sessions: usize::try_from(configured.sessions).unwrap_or(1),
             recent: Mutex::default(),
+            listing: Mutex::default(),
         })
     }
 
