@@ -68,13 +68,13 @@ pub(crate) async fn print(arguments: &Arguments) {
         .iter()
         .map(|serial| {
             let work = work(&service, serial);
-            tokio::spawn(async move { work.batches(1, length).await })
+            tokio::spawn(async move { work.batches(1, length * 5 / 3).await })
         })
         .collect();
-    // The start - PINs, first looks at certificates - is not what is measured.
-    tokio::time::sleep(length / 5).await;
+    // The start - PINs, first looks at certificates - is not what is measured, nor is the end.
+    tokio::time::sleep(length / 3).await;
     let (begun, first) = (std::time::Instant::now(), ward.traffic());
-    tokio::time::sleep(length * 3 / 5).await;
+    tokio::time::sleep(length).await;
     let (measured, last) = (begun.elapsed(), ward.traffic());
     let mut all = Kind::default();
     let mut answers = 0;
