@@ -59,6 +59,67 @@ fn a_batch_of_a_hundred_costs_one_pin_and_one_card_command_each() {
     }
 }
 
+/// Serial numbers.
+const CARDS: [&str; 6] = [
+    "80276883110000100011",
+    "80276883110000100022",
+    "80276883110000100033",
+    "80276883110000100044",
+    "80276883110000100055",
+    "80276883110000100066",
+];
+
+#[test]
+fn cards_that_sign_at_once_are_each_asked_for_no_more_than_if_they_were_alone() {
+    let cards: Vec<CardImage> =
+        CARDS.iter().map(|number| CardImage::with("hpc-p384", &["--iccsn", number])).collect();
+    let alone = commands_of_batches(&cards[..1])[0];
+    let together = commands_of_batches(&cards);
+    for (number, commands) in CARDS.iter().zip(together) {
+        assert!(commands <= alone, "card {number}: {commands} commands beside others, {alone} alone");
+    }
+}
+
+/// Commands that each card got from the start of a service on all of them to the end of a batch of five on each, all at
+/// once.
+fn commands_of_batches(cards: &[CardImage]) -> Vec<u64> {
+    let directory = tempfile::tempdir().unwrap();
+    let readers: Vec<String> =
+        (0..cards.len()).map(|number| socket_in(&directory, &format!("{number}"))).collect();
+    let plugged: Vec<_> = cards.iter().zip(&readers).map(|(card, reader)| (card, reader.as_str())).collect();
+    let simulator = Simulator::start(&plugged);
+    let anchors = cards[0].anchors();
+    let readers: Vec<&str> = readers.iter().map(String::as_str).collect();
+    let mut setup = Setup::on_readers(&readers, &anchors);
+    setup.module_configuration.push_str("qes_batch = true\ncertificate_cache = false\n");
+    let service = Service::start(setup);
+    let folder = directory.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    let text = fs::read_to_string(example("prescription.xml")).unwrap();
+    for number in 0..5 {
+        let content = text.replacen("<entry>", &format!("<!-- {number} --><entry>"), 1);
+        fs::write(folder.join(format!("{number}.xml")), content).unwrap();
+    }
+    let running: Vec<_> = CARDS[..cards.len()]
+        .iter()
+        .map(|serial| {
+            let mut batch = service.command(&["sign-batch", "--no-card", "none", "--serial", &serial[8..]]);
+            batch.arg(&folder).arg("--out").arg(directory.path().join(serial));
+            batch.args(["--pin-env", "TEST_PIN"]).env("TEST_PIN", PIN_QES).spawn().unwrap()
+        })
+        .collect();
+    for mut one in running {
+        assert!(one.wait().unwrap().success(), "{}", service.log());
+    }
+    (0..cards.len())
+        .map(|reader| {
+            let traffic = simulator.traffic(reader);
+            assert_eq!(traffic.signatures, 5, "card {reader}");
+            traffic.commands
+        })
+        .collect()
+}
+
 #[test]
 fn a_pulled_card_takes_its_sessions_and_tokens_with_it() {
     let card = CardImage::of("hpc-p384");
