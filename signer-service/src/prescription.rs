@@ -25,7 +25,9 @@ use xml::Element;
 use crate::german_time::german_day;
 
 /// Naming systems of the personal insurance number, statutory and private.
-const KVNR_SYSTEMS: [&str; 2] = ["http://fhir.de/sid/gkv/kvid-10", "http://fhir.de/sid/pkv/kvid-10"];
+const KVNR_SYSTEMS: [&str; 2] = ["http://fhir.de/sid/gkv/kvid-10", PRIVATE_KVNR];
+/// That of the privately insured until the bundle profile 1.3 (KBV_PR_FOR_Patient 1.2), which takes the other for everybody.
+const PRIVATE_KVNR: &str = "http://fhir.de/sid/pkv/kvid-10";
 /// Naming system of institution numbers.
 const IK_SYSTEM: &str = "http://fhir.de/sid/arge-ik/iknr";
 
@@ -153,6 +155,11 @@ impl<'a> Resource<'a> {
         });
         let number = numbers.next().filter(|_| numbers.next().is_none())?;
         number.only_child("value")?.value()
+    }
+
+    /// Does a Patient have a number of this naming system?
+    fn has_number_of(&self, system: &str) -> bool {
+        self.element.children("identifier").any(|identifier| identifier.value_of("system") == Some(system))
     }
 
     /// The institution number of a Coverage's payor.

@@ -74,6 +74,8 @@ rules! {
     FlowTypeProfession "FLOW_TYPE_PROFESSION" Error "the signer's profession may not prescribe with this flow type";
     /// The patient's insurance number is missing.
     KvnrMissing "KVNR_MISSING" Error "the patient has no insurance number";
+    /// Another naming system than `http://fhir.de/sid/gkv/kvid-10`, with a profile that takes this one for everybody.
+    KvnrSystem "KVNR_SYSTEM" Error "the insurance number is of a naming system that the profile no longer takes";
     /// It is not one letter and nine digits.
     KvnrFormat "KVNR_FORMAT" Error "the insurance number is not one letter and nine digits";
     /// Its last digit does not fit.

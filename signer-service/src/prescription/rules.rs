@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::{Prescription, Rule, check_digit};
+use super::{PRIVATE_KVNR, Prescription, Rule, check_digit};
 
 /// Canonical URL of the bundle profile, without version.
 const PROFILE: &str = "https://fhir.kbv.de/StructureDefinition/KBV_PR_ERP_Bundle";
@@ -75,10 +75,13 @@ pub(super) fn check(prescription: &Prescription) -> Result<Vec<Finding>, NotAPre
     if let Some(rule) = prescription_id(prescription) {
         remark(rule, "Bundle/identifier/value".into());
     }
-    if let Some(patient) = prescription.patient()
-        && let Some(rule) = kvnr(patient.kvnr())
-    {
-        remark(rule, format!("{}/identifier/value", patient.place()));
+    if let Some(patient) = prescription.patient() {
+        if let Some(rule) = kvnr(patient.kvnr()) {
+            remark(rule, format!("{}/identifier/value", patient.place()));
+        }
+        if prescription.profile_version().is_some() && patient.has_number_of(PRIVATE_KVNR) {
+            remark(Rule::KvnrSystem, format!("{}/identifier/system", patient.place()));
+        }
     }
     Ok(findings)
 }
@@ -203,6 +206,7 @@ mod tests {
             (SAMPLE.replace("X110400001", "X110400006"), Rule::KvnrCheckDigit),
             (SAMPLE.replace("X110400001", "X1104000010000"), Rule::KvnrFormat),
             (SAMPLE.replace("kvid-10", "other"), Rule::KvnrMissing),
+            (SAMPLE.replace("gkv/kvid-10", "pkv/kvid-10"), Rule::KvnrSystem),
             (SAMPLE.replace("ERP_Bundle|1.4", "ERP_Bundle|2.0"), Rule::ProfileVersion),
             (SAMPLE.replace("ERP_Bundle|1.4", "ERP_Bundle"), Rule::ProfileVersion),
         ];

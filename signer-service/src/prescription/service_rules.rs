@@ -186,8 +186,10 @@ fn flow_type(prescription: &Prescription, findings: &mut Vec<Finding>) {
     match (flow, category) {
         (_, Some("01")) => findings.push(Finding::of(Rule::Narcotic, "Bundle/entry")),
         ("166", Some("02")) if prescription.profile_version() != Some("1.3") => {}
-        ("166", _) | (_, Some("02")) => findings.push(Finding::of(Rule::FlowTypeCategory, place)),
-        _ => {}
+        // Health apps (162) are no medicines: only what is certainly another category is wrong.
+        ("162", category) if category != Some("02") => {}
+        (_, None | Some("00")) if flow != "166" => {}
+        _ => findings.push(Finding::of(Rule::FlowTypeCategory, place)),
     }
 }
 
@@ -343,7 +345,7 @@ mod tests {
 
     #[test]
     fn each_broken_number_and_count_is_named() {
-        let cases: [(&str, &str, &[Rule]); 9] = [
+        let cases: [(&str, &str, &[Rule]); 10] = [
             ("123456628", "123456728", &[Rule::DoctorNumber]),
             ("109500969", "109500960", &[Rule::InstitutionNumber]),
             ("00814665", "00814666", &[Rule::PackNumber]),
@@ -357,6 +359,11 @@ mod tests {
             (
                 "code value=\"00\"/></valueCoding></extension><!--category",
                 "code value=\"02\"/></valueCoding></extension><!--category",
+                &[Rule::FlowTypeCategory],
+            ),
+            (
+                "code value=\"00\"/></valueCoding></extension><!--category",
+                "code value=\"03\"/></valueCoding></extension><!--category",
                 &[Rule::FlowTypeCategory],
             ),
             ("Coverage>", "Basic>", &[Rule::OneCoverage]),

@@ -114,6 +114,15 @@ async fn an_unreachable_and_a_silent_responder_are_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_nonce_is_sent_unless_the_rule_says_otherwise() {
+    let desk = Desk::new();
+    for (nonce, returned) in [(NonceRule::Send, true), (NonceRule::Require, true), (NonceRule::Omit, false)] {
+        let client = OcspClient::new(&Ocsp { nonce, ..desk.settings() });
+        assert_eq!(desk.ask(&client, NOW).await.unwrap().answer.nonce_returned, returned, "{nonce:?}");
+    }
+}
+
+#[tokio::test]
 async fn certificates_of_strangers_are_not_asked_for() {
     let desk = Desk::new();
     let client = OcspClient::new(&desk.settings());

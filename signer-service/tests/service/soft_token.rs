@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::support::{BOTH, Desk, Key, MODULE, NO_CARD, P384, PIN, RSA, fixture, json};
+use proto::v1;
 use sqlx::{ConnectOptions, Connection, Row, sqlite::SqliteConnectOptions};
 
 #[test]
@@ -61,6 +62,44 @@ async fn a_signature_that_does_not_fit_the_certificate_is_thrown_away_and_record
     let records = desk.records().await;
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].0.as_str(), records[0].1.as_str()), ("SignPrescription", "SELF_CHECK_FAILED"));
+}
+
+#[tokio::test]
+async fn what_a_check_finds_refuses_the_signature_before_the_pin() {
+    let desk = Desk::with(&BOTH);
+    let mut client = desk.grpc().await;
+    let text = fs::read_to_string(fixture("whole-prescription.xml")).unwrap();
+    let check = |text: &str| v1::CheckPrescriptionRequest {
+        prescription: text.as_bytes().to_vec(),
+        card: Some(v1::CardSelector::default()),
+    };
+    let answer = client.check_prescription(check(&text)).await.unwrap().into_inner();
+    assert!(answer.signable, "{answer:?}");
+    for (from, to, rule, place) in [
+        ("X110400001", "X110400006", "KVNR_CHECK_DIGIT", "/resource/Patient/identifier/value"),
+        (
+            "160.100.000.000.006.24",
+            "160.100.000.000.007.22",
+            "PRESCRIPTION_ID_CHECK_DIGITS",
+            "Bundle/identifier/value",
+        ),
+        ("160.100.000.000.006.24", "200.100.000.000.006.38", "FLOW_TYPE_PAYER", "Bundle/identifier/value"),
+        ("</Patient>", "</Patience>", "MALFORMED", "byte "),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let broken = text.replace(from, to);
+        let answer = client.check_prescription(check(&broken)).await.unwrap().into_inner();
+        let finding = answer.findings.iter().find(|finding| finding.rule == rule);
+        let finding = finding.unwrap_or_else(|| panic!("{rule}: {answer:?}"));
+        assert!(
+            !answer.signable && finding.severity() == v1::Severity::Error && finding.place.contains(place),
+            "{finding:?}"
+        );
+        fs::write(desk.path("broken.xml"), broken).unwrap();
+        let refused = json(&desk.sign("broken.xml", "99999999"));
+        let reason = if rule == "MALFORMED" { "MALFORMED_PRESCRIPTION" } else { "RULES_BROKEN" };
+        assert_eq!(refused["error"]["reason"], reason, "the PIN was looked at first: {refused}");
+    }
 }
 
 #[test]
