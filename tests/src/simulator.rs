@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use card_simulator::server::{Address, Fault, Plug, Slot, Traffic};
+use card_simulator::server::{Address, Fault, PinPad, Plug, Slot, Traffic};
 use card_simulator::{Card, CardImage as Image};
 use tempfile::TempDir;
 
@@ -60,6 +60,12 @@ impl Simulator {
         let slot = &self.readers[reader].slot;
         drop(slot.eject());
         slot.insert(Card::new(Image::open(card.path()).expect("the image is whole and free")));
+    }
+
+    /// Gives a reader on a socket a PIN pad, at which somebody does these things in turn: digits, `cancel`, `timeout`.
+    pub fn set_pin_pad(&self, reader: usize, steps: &[&str]) {
+        let steps = steps.iter().map(|step| step.parse().expect("something to type"));
+        self.readers[reader].slot.set_pin_pad(PinPad::script(steps.collect()));
     }
 
     /// Resets a card, as another program at the reader may.

@@ -70,6 +70,28 @@ fn the_puk_brings_a_blocked_pin_back() {
 }
 
 #[test]
+fn a_puk_is_entered_on_the_pad_of_the_reader() {
+    let desk = Desk::on_socket("hba-g21");
+    let new = "246802";
+    desk.simulator.set_pin_pad(0, &["cancel"]);
+    let unblock = ["pin", "unblock", "ch", "--new-pin"];
+    let said = tool(&desk, &unblock).expect_code(7);
+    assert!(said.stderr.contains("PUK and twice the new PIN on the reader's pad"), "{}", said.text());
+    assert!(said.stderr.contains("cancelled"), "{}", said.text());
+    desk.simulator.set_pin_pad(0, &[PUK, new, new]);
+    tool(&desk, &unblock).expect_success();
+    desk.simulator.set_pin_pad(0, &[new, PIN_CH, PIN_CH]);
+    tool(&desk, &["pin", "change", "ch"]).expect_success();
+    desk.simulator.set_pin_pad(0, &[PUK]);
+    let said = tool(&desk, &["pin", "unblock", "qes"]).expect_success();
+    assert!(said.stderr.contains("Please enter the PUK on the reader's pad."), "{}", said.text());
+    // What is given in a file is taken from there.
+    with_secrets(&desk, &["pin", "unblock", "qes"], &[PUK]).expect_success();
+    let refused = with_secrets(&desk, &["pin", "unblock", "qes", "--new-pin"], &[PUK, new]).expect_code(5);
+    assert!(refused.stderr.contains("sets no new PIN"), "{}", refused.text());
+}
+
+#[test]
 fn a_new_card_is_activated_with_its_transport_pin() {
     let desk = Desk::holding(CardImage::with("hba-g21", &["--transport-pin"]), "hba-g21", "");
     let status = json(&tool(&desk, &["pin", "status", "--json"]).expect_success());

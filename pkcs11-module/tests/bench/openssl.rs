@@ -1,5 +1,6 @@
 //! OpenSSL as the other side: it encrypts for a card's key, or agrees with it on a secret.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -26,6 +27,11 @@ pub(crate) fn encrypts(certificate: &[u8], message: &[u8]) -> Vec<u8> {
         "-pkeyopt",
         "rsa_mgf1_md:sha256",
     ])
+}
+
+/// A certificate in PEM as DER.
+pub(crate) fn der(pem: &Path) -> Vec<u8> {
+    Desk::new().run(&["x509", "-outform", "DER", "-in", pem.to_str().unwrap()])
 }
 
 /// A key agreement with the key of a certificate.

@@ -17,5 +17,6 @@ mod beid;
 mod esteid;
 mod every_opening;
 mod every_signature;
+mod insurance_card;
 mod jpki;
 mod piv;
