@@ -20,3 +20,4 @@ mod support;
 mod verdicts;
 mod watching;
 mod web;
+mod web_https;
