@@ -102,8 +102,14 @@ const GENERAL_AUTHENTICATE: u8 = 0x86;
 /// VERIFY, the one command that a password stays fresh after.
 const VERIFY: u8 = 0x20;
 
-/// Limit for command APDUs of cards whose EF.ATR gives none.
-const DEFAULT_COMMAND_LIMIT: usize = 65_535;
+/// Positions of the limits for plain commands and their answers in EF.ATR.
+const COMMAND_LIMIT: usize = 0;
+const ANSWER_LIMIT: usize = 1;
+/// Bytes of a status word.
+const STATUS_LENGTH: usize = 2;
+
+/// Limit for APDUs of cards whose EF.ATR gives none: the longest answer there can be.
+const DEFAULT_LIMIT: usize = 65_536 + STATUS_LENGTH;
 
 impl Card {
     /// A card with its power off, over contacts, with all strictness on.
@@ -185,12 +191,16 @@ impl Card {
     }
 
     fn execute(&mut self, bytes: &[u8]) -> Outcome {
-        if bytes.len() > self.command_limit(0) {
+        if bytes.len() > self.limit(COMMAND_LIMIT) {
             return Err(Sw::WRONG_LENGTH);
         }
         let command = Command::parse(bytes)?;
         self.refuse_plain(command.channel())?;
-        self.dispatch(&command)
+        let reply = self.dispatch(&command)?;
+        if reply.data.len() + STATUS_LENGTH > self.limit(ANSWER_LIMIT) {
+            return Err(Sw::WRONG_LENGTH);
+        }
+        Ok(reply)
     }
 
     fn dispatch(&mut self, command: &Command<'_>) -> Outcome {
@@ -226,12 +236,13 @@ impl Card {
         outcome
     }
 
-    /// A limit in EF.ATR: the first is for plain command APDUs, the third for secured ones (gemSpec_COS N029.890).
-    fn command_limit(&self, position: usize) -> usize {
+    /// A limit in EF.ATR: for plain commands, their answers, secured commands, their answers; whole APDUs (gemSpec_COS
+    /// N029.890).
+    fn limit(&self, position: usize) -> usize {
         const EF_ATR: u16 = 0x2F01;
         let file = self.layout.files.iter().find(|file| file.folder == 0 && file.fid == EF_ATR);
         let Some(Body::Bytes(body)) = file.map(|file| self.image.body(file)) else {
-            return DEFAULT_COMMAND_LIMIT;
+            return DEFAULT_LIMIT;
         };
         let limit = body.strip_prefix(&[0xE0]).and_then(|rest| {
             let (&length, rest) = rest.split_first()?;
@@ -239,7 +250,7 @@ impl Card {
             let limit = limits.iter().filter(|object| object.tag == 0x02).nth(position)?;
             limit.value.iter().try_fold(0usize, |n, &byte| n.checked_mul(256)?.checked_add(usize::from(byte)))
         });
-        limit.unwrap_or(DEFAULT_COMMAND_LIMIT)
+        limit.unwrap_or(DEFAULT_LIMIT)
     }
 
     fn channel(&self, number: u8) -> Result<&Channel, Sw> {

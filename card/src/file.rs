@@ -1,7 +1,8 @@
 //! Reading transparent files by short file identifier (READ BINARY, ISO/IEC 7816-4 clause 7.2.3).
 //!
-//! One command reads a whole file where card and reader know extended length; otherwise blocks of 256 bytes do. How
-//! long a file is, its content says: the allocated size in the FCP may be three times as much.
+//! One command reads a whole file where card and reader know extended length, and the transport does not bound answers
+//! as secure messaging does; otherwise blocks do. How long a file is, its content says: the allocated size in the FCP may
+//! be three times as much.
 
 use crate::apdu::{Command, Le, Response};
 use crate::status::StatusWord;
@@ -15,7 +16,7 @@ const MAX_READS: usize = MAX_FILE / 256 + 2;
 /// Whether card and reader know extended length: believed until a 6700 or a failing reader says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// One READ BINARY for a whole file.
+    /// One READ BINARY for a whole file, or for a block as long as the transport allows.
     Extended,
     /// Blocks of 256 bytes.
     Short,
@@ -59,7 +60,11 @@ fn read_from(
             StatusWord::OFFSET if !data.is_empty() => true,
             status => return Err(FileError::Status(status)),
         };
-        let short = *length == Length::Extended || response.data.len() < 256;
+        let short = match (*length, transport.answer_limit()) {
+            (Length::Extended, None) => true,
+            (Length::Extended, Some(limit)) => response.data.len() < usize::from(limit),
+            (Length::Short, _) => response.data.len() < 256,
+        };
         let empty = response.data.is_empty();
         data.extend_from_slice(&response.data);
         let complete = match wanted(&data) {
@@ -101,7 +106,9 @@ fn read_block(
     };
     let command = Command::new(0x00, 0xB0, p1, p2);
     if *length == Length::Extended {
-        match transport.transmit(&command.clone().le(Le::EXTENDED_WILDCARD)) {
+        let expected =
+            transport.answer_limit().map_or(Le::EXTENDED_WILDCARD, |limit| Le::Extended(limit.into()));
+        match transport.transmit(&command.clone().le(expected)) {
             Ok(response) if response.status != StatusWord::WRONG_LENGTH => return Ok(response),
             Ok(_) => {}
             // Some readers fail where others say 6700; a card that is gone is noticed by the next command.
@@ -153,6 +160,57 @@ mod tests {
                 let data = read(&mut card, 1, &mut length, |_| Some(usize::MAX)).unwrap();
                 assert!(card.commands <= MAX_READS, "{} commands", card.commands);
                 assert!(data.len() <= MAX_FILE + size, "{} bytes", data.len());
+            }
+        }
+    }
+
+    /// A file behind a transport whose answers are bounded.
+    struct Bounded {
+        file: Vec<u8>,
+        commands: Vec<String>,
+    }
+
+    impl Transport for Bounded {
+        fn atr(&self) -> &[u8] {
+            &[]
+        }
+        fn transmit(&mut self, command: &Command) -> Result<Response, TransportError> {
+            let [_, _, p1, p2] = command.header();
+            let offset =
+                if p1 & 0x80 == 0 { usize::from(p1) << 8 | usize::from(p2) } else { usize::from(p2) };
+            self.commands.push(hex::encode_upper(&command.encode()?));
+            if offset >= self.file.len() {
+                return Ok(Response { data: Vec::new(), status: StatusWord::OFFSET });
+            }
+            let Le::Extended(expected) = command.expected() else { panic!("{command:?}") };
+            let end = offset + expected as usize;
+            let status = if end > self.file.len() { StatusWord::END_OF_FILE } else { StatusWord::OK };
+            Ok(Response { data: self.file[offset..end.min(self.file.len())].to_vec(), status })
+        }
+        fn begin(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+        fn end(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+        fn reconnect(&mut self) -> Result<(), TransportError> {
+            Ok(())
+        }
+        fn answer_limit(&self) -> Option<u16> {
+            Some(0x300)
+        }
+    }
+
+    #[test]
+    fn a_transport_that_bounds_answers_is_asked_for_blocks() {
+        for (size, unknown, known) in [(1, 1, 1), (0x2FF, 1, 1), (0x300, 2, 1), (0x301, 2, 2), (0x600, 3, 2)]
+        {
+            for (wanted, commands) in [(None, unknown), (Some(size), known)] {
+                let mut card = Bounded { file: vec![0x30; size], commands: Vec::new() };
+                let data = read(&mut card, 6, &mut Length::Extended, |_| wanted).unwrap();
+                assert_eq!((data.len(), card.commands.len()), (size, commands), "{size:X} bytes, {wanted:?}");
+                let offsets = ["00B08600000300", "00B00300000300", "00B00600000300"];
+                assert_eq!(card.commands, offsets[..commands]);
             }
         }
     }

@@ -20,6 +20,10 @@ const CLASS: u8 = 0x0C;
 /// What stands before a cryptogram: padded by ISO/IEC 9797-1 method 2.
 const PADDED: u8 = 0x01;
 
+/// Most bytes of data to ask a card for in one answer. Enciphered and authenticated they are 805, and the cards answer
+/// with no more than 1033 (EF.ATR, gemSpec_COS N029.890).
+pub(crate) const MOST_DATA: u16 = 0x300;
+
 /// Why an answer is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelError {

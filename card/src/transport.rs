@@ -76,6 +76,12 @@ pub trait Transport: Send {
         None
     }
 
+    /// Most bytes of data an answer may carry; `None` where extended length is the only bound. Files are read in blocks
+    /// of this size then.
+    fn answer_limit(&self) -> Option<u16> {
+        None
+    }
+
     /// Commands and bytes since the connection was made; zeros for a transport that does not count.
     fn traffic(&self) -> Traffic {
         Traffic::default()
@@ -116,6 +122,10 @@ macro_rules! delegate {
 
             fn hang_up(&self) -> Option<HangUp> {
                 (**self).hang_up()
+            }
+
+            fn answer_limit(&self) -> Option<u16> {
+                (**self).answer_limit()
             }
 
             fn traffic(&self) -> Traffic {

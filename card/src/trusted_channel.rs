@@ -282,6 +282,10 @@ impl Transport for TrustedChannel<'_> {
         Err(TransportError::Reset)
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        Some(secure_messaging::MOST_DATA)
+    }
+
     fn hang_up(&self) -> Option<HangUp> {
         self.card.hang_up()
     }

@@ -85,6 +85,28 @@ impl SecureChannel {
     /// Seals an answer; the data enciphered or plain.
     pub(crate) fn seal(&mut self, data: &[u8], status: [u8; 2], encipher: bool) -> Vec<u8> {
         self.counter += 1;
+        self.sealed(data, status, encipher)
+    }
+
+    /// Seals an answer as [`SecureChannel::seal`] does, unless it would be longer than `limit` with its status word;
+    /// then no answer is used up.
+    pub(crate) fn seal_within(
+        &mut self,
+        limit: usize,
+        data: &[u8],
+        status: [u8; 2],
+        encipher: bool,
+    ) -> Option<Vec<u8>> {
+        self.counter += 1;
+        let body = self.sealed(data, status, encipher);
+        if body.len() + status.len() <= limit {
+            return Some(body);
+        }
+        self.counter -= 1;
+        None
+    }
+
+    fn sealed(&self, data: &[u8], status: [u8; 2], encipher: bool) -> Vec<u8> {
         let mut body = match (data, encipher) {
             ([], _) => Vec::new(),
             (data, false) => tlv::encode(0x81, data),

@@ -7,8 +7,9 @@ use crate::layout::Dialect;
 
 /// Secure messaging with an authenticated header.
 const SECURED: u8 = 0x0C;
-/// Position of the limit for secured commands in EF.ATR.
+/// Positions of the limits for secured commands and their answers in EF.ATR.
 const SECURED_LIMIT: usize = 2;
+const SECURED_ANSWER_LIMIT: usize = 3;
 const SELECT: u8 = 0xA4;
 const MANAGE_CHANNEL: u8 = 0x70;
 
@@ -46,7 +47,7 @@ impl Card {
             Ok((outer, opened))
         });
         let (outer, opened) = match opened {
-            Ok(_) if bytes.len() > self.command_limit(SECURED_LIMIT) => {
+            Ok(_) if bytes.len() > self.limit(SECURED_LIMIT) => {
                 return self.broken(number, Broken::Wrong);
             }
             Ok(opened) => opened,
@@ -58,7 +59,15 @@ impl Card {
         let outcome = self.dispatch(&command);
         self.protection = None;
         let (data, status) = outcome.map_or_else(|status| (Vec::new(), status), Reply::into_parts);
-        let sealed = secure.channel.seal(&data, status.0.to_be_bytes(), command.ins != SELECT);
+        let limit = self.limit(SECURED_ANSWER_LIMIT);
+        let (channel, bytes) = (&mut secure.channel, status.0.to_be_bytes());
+        let (sealed, status) = match channel.seal_within(limit, &data, bytes, command.ins != SELECT) {
+            Some(sealed) => (sealed, status),
+            None => {
+                let status = Sw::WRONG_LENGTH;
+                (channel.seal(&[], status.0.to_be_bytes(), false), status)
+            }
+        };
         // The command may have agreed on new keys, or closed or reset the channel.
         let ended = command.ins == MANAGE_CHANNEL && command.p1 != 0;
         if let Ok(channel) = self.channel_mut(number)

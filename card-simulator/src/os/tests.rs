@@ -33,6 +33,21 @@ fn every_signature_key_asks_for_its_pin() {
     }
 }
 
+#[test]
+fn a_plain_answer_is_refused_one_byte_beyond_its_limit() {
+    // 19 bytes of content and a status word.
+    for (limit, length, status) in [("0015", 19, [0x90, 0x00]), ("0014", 0, [0x67, 0x00])] {
+        let directory = tempfile::tempdir().unwrap();
+        let body = hex::decode(format!("E01102020409020300{limit}0202040902020409")).unwrap();
+        let new = NewCard::new(ProfileName::EgkG21).file("EF.ATR", body).rsa_keys(RsaKeyPool::Shared);
+        new.create(directory.path()).unwrap();
+        let mut card = Card::new(CardImage::open(directory.path()).unwrap());
+        card.power_on();
+        let answer = card.transmit(&hex_literal::hex!("00B09D00000013"));
+        assert_eq!((answer.len() - 2, &answer[answer.len() - 2..]), (length, status.as_slice()), "{limit}");
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 

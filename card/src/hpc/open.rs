@@ -215,6 +215,10 @@ impl Transport for OnChannel<'_> {
     fn reconnect(&mut self) -> Result<(), TransportError> {
         self.transport.reconnect()
     }
+
+    fn answer_limit(&self) -> Option<u16> {
+        self.transport.answer_limit()
+    }
 }
 
 /// The serial number, where [`select_home`] has led; `None` if the card holds none.

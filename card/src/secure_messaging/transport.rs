@@ -120,6 +120,10 @@ impl<T: Transport> Transport for SecureTransport<T> {
         Ok(())
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.channel.as_ref().map(|_| super::MOST_DATA)
+    }
+
     fn hang_up(&self) -> Option<HangUp> {
         self.inner.hang_up()
     }

@@ -92,6 +92,10 @@ impl<T: Transport> Transport for Traced<T> {
         self.inner.reconnect()
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.inner.answer_limit()
+    }
+
     fn traffic(&self) -> Traffic {
         self.traffic
     }

@@ -64,6 +64,10 @@ impl<T: Transport> Transport for WholeAnswers<T> {
         self.inner.hang_up()
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.inner.answer_limit()
+    }
+
     fn traffic(&self) -> Traffic {
         self.inner.traffic()
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a panic is a test's report")]
 
-use card::apdu::{Command, Response};
+use card::apdu::{Command, Le, Response};
 use card::card_to_card::{RoleError, enter_pin, prove_role};
 use card::cv_certificate::Rights;
 use card::egk::{
@@ -284,6 +284,30 @@ fn a_card_by_radio_is_read_whatever_curve_and_key_length_it_offers() {
             let files = read(&mut egk).unwrap();
             assert!(files.pd.len() > 100, "curve {curve}, cipher {cipher}");
         }
+    }
+}
+
+#[test]
+fn a_secured_answer_is_refused_one_byte_beyond_its_limit_and_the_channel_goes_on() {
+    // 19 bytes of content are 51 with their protection and the status word.
+    for (limit, length, status) in [("0033", 19, 0x9000), ("0032", 0, 0x6700)] {
+        let directory = TempDir::new().unwrap();
+        let limits =
+            hex::decode(format!("E01102020409020300800202020409 0202{limit}").replace(' ', "")).unwrap();
+        let new = NewCard::new(ProfileName::EgkG21).file("EF.ATR", limits);
+        new.rsa_keys(RsaKeyPool::Shared).create(directory.path()).unwrap();
+        let mut card = Card::new(CardImage::open(directory.path()).unwrap()).over(Interface::Contactless);
+        let atr = card.power_on();
+        let radio = Direct { card, atr, commands: 0, in_section: false, most: usize::MAX - 2 };
+        let mut egk = SecureTransport::new(radio, "123123".parse().unwrap());
+        egk.begin().unwrap();
+        for _ in 0..2 {
+            let read = Command::new(0x00, 0xB0, 0x9D, 0x00);
+            let answer = egk.transmit(&read.clone().le(Le::Extended(19))).unwrap();
+            assert_eq!((answer.data.len(), answer.status.0), (length, status), "{limit}");
+            assert!(egk.transmit(&read.le(Le::Extended(1))).unwrap().status.is_ok(), "{limit}");
+        }
+        egk.end().unwrap();
     }
 }
 

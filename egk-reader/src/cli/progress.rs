@@ -64,6 +64,10 @@ impl<T: Transport> Transport for Progress<T> {
         self.inner.reconnect()
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.inner.answer_limit()
+    }
+
     fn pin_pad(&self) -> PinPad {
         self.inner.pin_pad()
     }

@@ -116,6 +116,10 @@ impl Transport for Counted {
         self.0.enter_pin(command, entry)
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.0.answer_limit()
+    }
+
     fn hang_up(&self) -> Option<HangUp> {
         self.0.hang_up()
     }

@@ -185,6 +185,10 @@ impl<T: Transport> Transport for Recorded<T> {
         self.record(command, |inner| inner.enter_pin(command, entry))
     }
 
+    fn answer_limit(&self) -> Option<u16> {
+        self.inner.answer_limit()
+    }
+
     fn hang_up(&self) -> Option<HangUp> {
         self.inner.hang_up()
     }
