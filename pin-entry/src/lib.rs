@@ -47,7 +47,7 @@ pub enum SecretError {
         what: String,
     },
     /// Standard input is no terminal.
-    #[error("no {what}: no terminal to ask at; use --pin-file or --pin-env")]
+    #[error("{what} is needed, and there is no terminal to ask at; use --pin-file or --pin-env")]
     NoTerminal {
         /// What was to be entered.
         what: String,
