@@ -102,7 +102,8 @@ impl AuditTrail {
             let characters = i64::try_from(beginning.chars().count()).unwrap_or(i64::MAX);
             sqlx::query(statement).bind(characters).bind(beginning).fetch_one(pool).await?
         } else {
-            // By the index: a look at every answer would keep all others waiting. No key has a character beyond DEL.
+            // By the index: a look at every answer would keep all others waiting. What follows a beginning is a document's
+            // number, and so below DEL.
             let statement = "SELECT COUNT(*) FROM result WHERE idempotency_key >= $1 AND idempotency_key < $2 \
                  AND answer IS NOT NULL";
             sqlx::query(statement).bind(beginning).bind(format!("{beginning}\u{7f}")).fetch_one(pool).await?
